@@ -1,0 +1,213 @@
+//! Configuration and keys in, a published snapshot out.
+//!
+//! [`Collection::read`] takes keys as JSON Lines, on as many threads as it is given, and keeps 68 bytes
+//! and the id of each; [`Collection::write`] lays them out and streams the file. What comes out depends
+//! on what went in and on nothing else: not on the order of the lines, the number of threads, or a clock.
+
+mod intern;
+mod layout;
+mod lines;
+mod publish;
+mod write;
+
+pub use publish::{PublishError, Published, Publisher};
+
+use crate::digest::{DIGEST_LENGTH, DigestKey};
+use crate::format::record::{ATTRIBUTES_LENGTH, ID_LIMIT};
+use crate::keyring::Keyring;
+use crate::realm::{Configuration, CredentialKind};
+use crate::record::RecordError;
+use intern::Interner;
+use std::io;
+use std::num::NonZero;
+use thiserror::Error;
+
+/// Why a snapshot was not built.
+#[derive(Debug, Error)]
+pub enum BuildError {
+    /// A line of the keys is wrong.
+    #[error("{file}:{line}: {error}")]
+    Line {
+        /// The name that the caller gave the keys.
+        file: String,
+        /// The number of the line, from 1.
+        line: u64,
+        /// What is wrong with it.
+        error: LineError,
+    },
+    /// The keyring cannot make digests, and there are keys to make digests of.
+    #[error("the keyring has no pepper, and {file} has keys: add a [[pepper]] to the keyring (`keyward keyring new` makes one)")]
+    NoPepper {
+        /// The name that the caller gave the keys.
+        file: String,
+    },
+    /// More of something than the format can count.
+    #[error("there are too many {what}: a snapshot holds at most {limit}")]
+    TooMany {
+        /// Of what.
+        what: &'static str,
+        /// How many there may be.
+        limit: u64,
+    },
+    /// A snapshot with `max_age` must say when it was made.
+    #[error("max_age is set without `created`: an age is counted from a point in time")]
+    NoCreated,
+    /// The keys could not be read.
+    #[error("{file}: {error}")]
+    Read {
+        /// The name that the caller gave the keys.
+        file: String,
+        /// What went wrong.
+        error: io::Error,
+    },
+    /// The snapshot could not be written.
+    #[error("the snapshot could not be written: {0}")]
+    Write(#[source] io::Error),
+}
+
+/// What is wrong with a line.
+#[derive(Debug, Error)]
+pub enum LineError {
+    /// It is not a key's record, or one that the configuration does not allow.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// It is longer than any record.
+    #[error("the line is longer than {limit} bytes; one key is one JSON object on a line of its own")]
+    TooLong {
+        /// The longest that is read.
+        limit: usize,
+    },
+    /// Its id stands in the realm already.
+    #[error("key \"{id}\": the id \"{other}\" is already in the realm \"{realm}\" (line {other_line}); ids are unique in a realm")]
+    DuplicateId {
+        /// The id.
+        id: String,
+        /// The id of the other line, which is the same.
+        other: String,
+        /// The realm.
+        realm: String,
+        /// The other line.
+        other_line: u64,
+    },
+    /// Its key, or its pair, is that of another record.
+    #[error("key \"{id}\" presents the same secret as key \"{other}\" (line {other_line}); each key is for one record")]
+    DuplicateSecret {
+        /// The id of this line's key.
+        id: String,
+        /// The id of the other.
+        other: String,
+        /// The other line.
+        other_line: u64,
+    },
+}
+
+/// How far a build is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// Keys are being read: so many bytes and keys so far.
+    Reading {
+        /// Bytes read.
+        bytes: u64,
+        /// Keys read.
+        keys: u64,
+    },
+    /// Keys are being sorted and compared.
+    Sorting,
+    /// The file is being written: so many of its bytes.
+    Writing {
+        /// Bytes written.
+        bytes: u64,
+        /// Bytes in all.
+        total: u64,
+    },
+}
+
+/// What a snapshot says of itself besides its contents.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stamp {
+    /// The generation, at least 1.
+    pub generation: u64,
+    /// When it was made, Unix seconds; 0: not stated, so that the same input gives the same bytes.
+    pub created: u64,
+    /// Seconds after `created` from which it is no longer used; 0: none.
+    pub max_age: u64,
+}
+
+/// Where keys come from, and how the work is done.
+pub struct Source<'a> {
+    /// What errors call it.
+    pub name: &'a str,
+    /// Threads to work with; `None`: one for each processor.
+    pub threads: Option<NonZero<usize>>,
+    /// Told how far the work is, now and then, from the calling thread.
+    pub progress: &'a dyn Fn(Progress),
+}
+
+/// One key, before it is laid out: a record whose numbers of tables are those of interning, and whose
+/// `id_offset` is that in [`Collection::ids`].
+#[derive(Clone, Copy)]
+pub(crate) struct Item {
+    digest: [u8; DIGEST_LENGTH],
+    attributes: [u8; ATTRIBUTES_LENGTH],
+    line: u32,
+}
+
+/// Keys and configuration, ready to be written.
+pub struct Collection {
+    configuration: Configuration,
+    peppers: Vec<(u32, [u8; 32])>,
+    /// In the order of their digests.
+    items: Vec<Item>,
+    ids: Vec<u8>,
+    scope_names: Interner,
+    tenants: Interner,
+    /// Each item is the little-endian numbers of its scopes, ascending.
+    scope_sets: Interner,
+    address_sets: Interner,
+}
+
+impl Collection {
+    /// Reads keys from `input`, a JSON object a line, and refuses the lot where one of them is wrong.
+    pub fn read(
+        configuration: &Configuration,
+        keyring: &Keyring,
+        input: impl io::Read + Send,
+        source: &Source<'_>,
+    ) -> Result<Self, BuildError> {
+        let threads = source
+            .threads
+            .or_else(|| std::thread::available_parallelism().ok())
+            .map_or(1, NonZero::get);
+        let mut collection = lines::read(configuration, keyring, input, source, threads)?;
+        (source.progress)(Progress::Sorting);
+        collection.sort(source, threads)?;
+        Ok(collection)
+    }
+
+    /// How many keys there are.
+    pub fn keys(&self) -> u64 {
+        self.items.len() as u64
+    }
+
+    fn id(&self, item: &Item) -> &str {
+        let [o0, o1, o2, o3, o4, length, ..] = item.attributes;
+        let start = u64::from_le_bytes([o0, o1, o2, o3, o4, 0, 0, 0]) as usize;
+        self.ids.get(start..start + usize::from(length)).and_then(|id| str::from_utf8(id).ok()).unwrap_or_default()
+    }
+}
+
+/// The digest keys of every credential, in the order of all credentials, under the pepper that new
+/// digests are made with; `None` for credentials without digests.
+fn digest_keys(configuration: &Configuration, pepper: &[u8; 32]) -> Vec<Option<DigestKey>> {
+    let credentials = configuration.realms.iter().flat_map(|realm| {
+        realm.credentials.iter().map(|credential| match credential.kind {
+            CredentialKind::Key(_) | CredentialKind::Basic(_) => {
+                Some(DigestKey::derive(pepper, &realm.name, &credential.name))
+            }
+            CredentialKind::Token(_) | CredentialKind::Tenant => None,
+        })
+    });
+    credentials.collect()
+}
+
+const _: () = assert!(ID_LIMIT == u8::MAX as usize, "Item::attributes has one byte for the length of an id");

@@ -1,0 +1,175 @@
+//! A snapshot put in its place, so that whoever looks finds the old one whole or the new one whole.
+
+use super::BuildError;
+use crate::format::PAGE;
+use crate::format::header::{FormatError, Header};
+use std::ffi::OsString;
+use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
+use std::io::{self, Read};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use thiserror::Error;
+
+/// Why nothing was published. What stood there before still does.
+#[derive(Debug, Error)]
+pub enum PublishError {
+    /// Another publisher is at work on the same file.
+    #[error("{path}: somebody else is publishing to it at this moment; try again")]
+    Busy {
+        /// The snapshot.
+        path: PathBuf,
+    },
+    /// What stands there is not a snapshot.
+    #[error("{path}: {error} (remove the file, or name the generation, to replace it)")]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        error: FormatError,
+    },
+    /// What stands there is as new or newer.
+    #[error("{path} has generation {found}; generation {asked} would go back (ask for it to replace it all the same)")]
+    Stale {
+        /// The file.
+        path: PathBuf,
+        /// Its generation.
+        found: u64,
+        /// The generation that was to be published.
+        asked: u64,
+    },
+    /// The snapshot could not be built.
+    #[error(transparent)]
+    Build(#[from] BuildError),
+    /// The system refused.
+    #[error("{path}: {error}")]
+    Io {
+        /// The file or directory.
+        path: PathBuf,
+        /// What it said.
+        error: io::Error,
+    },
+}
+
+/// What was published.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Published {
+    /// The header of the new file.
+    pub header: Header,
+    /// The generation that stood there before.
+    pub replaced: Option<u64>,
+}
+
+/// Holds the place of one snapshot. While it lives, no other publisher has it; a crash releases it.
+pub struct Publisher {
+    path: PathBuf,
+    directory: PathBuf,
+    temporary: PathBuf,
+    /// Locked. It is a file of its own, and stays: a lock on the file that is renamed would end up on
+    /// the live snapshot.
+    _lock: File,
+    current: Result<Option<Header>, FormatError>,
+}
+
+fn io_error(path: &Path) -> impl FnOnce(io::Error) -> PublishError {
+    |error| PublishError::Io { path: path.to_owned(), error }
+}
+
+impl Publisher {
+    /// Takes the place of the snapshot at `path`, and reads what stands there.
+    pub fn lock(path: &Path) -> Result<Self, PublishError> {
+        let name = path.file_name().ok_or_else(|| PublishError::Io {
+            path: path.to_owned(),
+            error: io::Error::new(io::ErrorKind::InvalidInput, "it does not name a file"),
+        })?;
+        let directory = match path.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+            _ => PathBuf::from("."),
+        };
+        let sibling = |suffix: &str| {
+            let mut sibling = OsString::from(".");
+            sibling.push(name);
+            sibling.push(suffix);
+            directory.join(sibling)
+        };
+        let lock_path = sibling(".lock");
+        let lock = OpenOptions::new().create(true).truncate(false).write(true).open(&lock_path);
+        let lock = lock.map_err(io_error(&lock_path))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(PublishError::Busy { path: path.to_owned() }),
+            Err(TryLockError::Error(error)) => return Err(io_error(&lock_path)(error)),
+        }
+        let current = read_header(path).map_err(io_error(path))?;
+        Ok(Self { temporary: sibling(".tmp"), path: path.to_owned(), directory, _lock: lock, current })
+    }
+
+    /// The generation that follows what stands there; an error where that is no snapshot.
+    pub fn next_generation(&self) -> Result<u64, PublishError> {
+        match &self.current {
+            Ok(current) => Ok(current.as_ref().map_or(1, |header| header.generation.saturating_add(1))),
+            Err(error) => Err(PublishError::Foreign { path: self.path.clone(), error: error.clone() }),
+        }
+    }
+
+    /// Puts what `write` writes in the snapshot's place: a temporary file in the same directory, written,
+    /// synchronized, write-protected and renamed, and the directory synchronized.
+    ///
+    /// A generation that is not newer than what stands there is refused, unless `going_back` allows it.
+    pub fn publish(
+        &self,
+        generation: u64,
+        going_back: bool,
+        write: impl FnOnce(&mut File) -> Result<Header, BuildError>,
+    ) -> Result<Published, PublishError> {
+        let replaced = self.current.as_ref().ok().and_then(Option::as_ref).map(|header| header.generation);
+        if let Some(found) = replaced.filter(|found| generation <= *found && !going_back) {
+            return Err(PublishError::Stale { path: self.path.clone(), found, asked: generation });
+        }
+        let result = self.write_temporary(write).and_then(|header| {
+            fs::rename(&self.temporary, &self.path).map_err(io_error(&self.path))?;
+            File::open(&self.directory).and_then(|directory| directory.sync_all()).map_err(io_error(&self.directory))?;
+            Ok(Published { header, replaced })
+        });
+        if result.is_err() {
+            // What a failed attempt leaves behind is of no use. One that was killed leaves it for the
+            // next, which writes over it.
+            let _ = fs::remove_file(&self.temporary);
+        }
+        result
+    }
+
+    fn write_temporary(
+        &self,
+        write: impl FnOnce(&mut File) -> Result<Header, BuildError>,
+    ) -> Result<Header, PublishError> {
+        // A new file each time: what a killed publisher left may be write-protected.
+        match fs::remove_file(&self.temporary) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(io_error(&self.temporary)(error)),
+            _ => {}
+        }
+        let file = OpenOptions::new().read(true).write(true).create_new(true).open(&self.temporary);
+        let mut file = file.map_err(io_error(&self.temporary))?;
+        let header = write(&mut file)?;
+        // Nobody may write to it from here on, not even its owner: servers map it. The creation mode
+        // already went through the umask, so this only takes rights away.
+        let protect = || {
+            let mode = file.metadata()?.permissions().mode() & 0o444;
+            file.set_permissions(Permissions::from_mode(mode))?;
+            file.sync_all()
+        };
+        protect().map_err(io_error(&self.temporary))?;
+        Ok(header)
+    }
+}
+
+/// The header of the file at `path`, if there is one.
+fn read_header(path: &Path) -> io::Result<Result<Option<Header>, FormatError>> {
+    let mut file = match File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Ok(None)),
+        other => other?,
+    };
+    let length = file.metadata()?.len();
+    let mut page = Vec::with_capacity(PAGE);
+    io::Read::by_ref(&mut file).take(PAGE as u64).read_to_end(&mut page)?;
+    Ok(Header::read(&page, length).map(Some))
+}

@@ -1,0 +1,187 @@
+//! The engine: a snapshot to decide from, replaced while others decide.
+//!
+//! ```no_run
+//! use keyward::engine::{Engine, Options};
+//! use keyward::keyring::Keyring;
+//! use keyward::request::Request;
+//!
+//! let keyring = Keyring::load("keyring.toml".as_ref())?;
+//! let engine = Engine::open("keys.kwd".as_ref(), keyring, Options::default())?;
+//! let headers: &[(&[u8], &[u8])] = &[(b"Authorization", b"Bearer bk_live_0123456789abcdef")];
+//! let verdict = engine.verify(&Request::new("billoget", headers));
+//! if verdict.is_allowed() {
+//!     println!("{:?} of {:?}", verdict.key_id(), verdict.tenant());
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Everything may be called from any thread at any time. Verifying takes no lock, and for keys neither
+//! allocates nor asks the system for anything.
+
+mod cell;
+mod reload;
+
+pub use cell::Held;
+pub use reload::{Info, LastError, Loaded, Reload, ReloadError};
+
+use crate::gates::{self, Observer, Plan};
+use crate::keyring::Keyring;
+use crate::limits::Limiter;
+use crate::request::{HeaderList, Request};
+use crate::snapshot::{Check, Mode};
+use cell::Cell;
+use reload::{Origin, Reloader};
+use std::path::Path;
+use std::sync::Arc;
+
+/// The verdict of [`Engine::verify`].
+pub type Verdict<'r> = gates::Verdict<'r, Held>;
+
+/// How an engine works.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// How the snapshot comes into memory.
+    pub mode: Mode,
+    /// When its pages are checked.
+    pub check: Check,
+    /// Whether a reload may go back to an older generation, or to other bytes of the same one.
+    pub going_back: bool,
+    /// Keys that the rate limiter has room for; twice as many as are active at one time is a good number.
+    /// Each takes 16 bytes.
+    pub limiter_slots: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { mode: Mode::default(), check: Check::default(), going_back: false, limiter_slots: 1 << 17 }
+    }
+}
+
+/// Decides requests from the newest good snapshot that it was given.
+pub struct Engine {
+    cell: Cell,
+    limiter: Limiter,
+    reloader: Reloader,
+}
+
+impl Engine {
+    /// An engine for the snapshot at `path`, which it does not look at yet: until [`Engine::reload`] has
+    /// found a good one, every verdict is `unavailable`. For hosts that must start all the same.
+    pub fn new(path: &Path, keyring: Keyring, options: Options) -> Self {
+        Self::with(Origin::File(path.to_owned()), keyring, options)
+    }
+
+    /// An engine for the snapshot at `path`, which must be good.
+    pub fn open(path: &Path, keyring: Keyring, options: Options) -> Result<Self, ReloadError> {
+        let engine = Self::new(path, keyring, options);
+        engine.reload()?;
+        Ok(engine)
+    }
+
+    /// An engine for a snapshot that is in memory.
+    pub fn from_bytes(bytes: Vec<u8>, keyring: Keyring, options: Options) -> Result<Self, ReloadError> {
+        let engine = Self::with(Origin::Memory, keyring, options);
+        engine.replace(bytes)?;
+        Ok(engine)
+    }
+
+    fn with(origin: Origin, keyring: Keyring, options: Options) -> Self {
+        let limiter = Limiter::new(options.limiter_slots);
+        Self { cell: Cell::empty(), limiter, reloader: Reloader::new(origin, Arc::new(keyring), options) }
+    }
+
+    /// Decides one request.
+    #[inline]
+    pub fn verify<'r, H: HeaderList + ?Sized>(&self, request: &Request<'r, H>) -> Verdict<'r> {
+        let plan = self.cell.load();
+        let outcome = gates::decide_silently(plan.as_deref(), request, &self.limiter);
+        Verdict::new(plan, outcome)
+    }
+
+    /// Decides one request, and tells `observer` what each gate saw.
+    pub fn explain<'r, H: HeaderList + ?Sized>(
+        &self,
+        request: &Request<'r, H>,
+        observer: &mut impl Observer,
+    ) -> Verdict<'r> {
+        let plan = self.cell.load();
+        let outcome = gates::decide(plan.as_deref(), request, &self.limiter, None, observer);
+        Verdict::new(plan, outcome)
+    }
+
+    /// Holds on to the generation of this moment, to decide several requests from it.
+    pub fn pin(&self) -> Pinned<'_> {
+        Pinned { plan: self.cell.load(), limiter: &self.limiter }
+    }
+
+    /// Takes the newest snapshot from the file, if it has changed. Verifying goes on meanwhile, and a
+    /// request sees one generation. Whatever is wrong with the file, the last good generation stays.
+    ///
+    /// The new one is checked whole before it takes over, except where there is none to stay with. Old
+    /// generations are unmapped here, once nobody holds them, so that no request ever waits for it. One
+    /// reload at a time: another thread's waits.
+    pub fn reload(&self) -> Result<Reload, ReloadError> {
+        self.reloader.reload(&self.cell)
+    }
+
+    /// The same as [`Engine::reload`] with a snapshot in memory, which then counts as the engine's origin.
+    pub fn replace(&self, bytes: Vec<u8>) -> Result<Reload, ReloadError> {
+        self.reloader.replace(bytes, &self.cell)
+    }
+
+    /// Checks every page of the current generation that was not checked yet, and brings it into memory.
+    /// For a thread of the host's after a fast start; requests go on meanwhile.
+    pub fn check(&self) -> Result<(), ReloadError> {
+        self.reloader.check(&self.cell)
+    }
+
+    /// What it decides from at the moment, and how the last reload went.
+    pub fn info(&self) -> Info {
+        self.reloader.info(&self.cell, &self.limiter)
+    }
+}
+
+/// One generation, held on to.
+///
+/// Hold it for a batch, not for long: its memory stays until it is dropped.
+pub struct Pinned<'e> {
+    plan: Option<Held>,
+    limiter: &'e Limiter,
+}
+
+/// How many lookups are under way at once in a batch: about as many cache misses as a core can wait for.
+const LOOKUPS_AT_ONCE: usize = 16;
+
+impl Pinned<'_> {
+    /// The generation's number, where there is one.
+    pub fn generation(&self) -> Option<u64> {
+        Some(self.plan.as_deref()?.snapshot().header().generation)
+    }
+
+    /// Decides one request.
+    pub fn verify<'r, 'p, H: HeaderList + ?Sized>(&'p self, request: &Request<'r, H>) -> gates::Verdict<'r, &'p Plan> {
+        let plan = self.plan.as_deref();
+        gates::Verdict::new(plan, gates::decide_silently(plan, request, self.limiter))
+    }
+
+    /// Decides requests in their order, with the memory that their lookups need under way side by side:
+    /// each verdict is what [`Pinned::verify`] would have given. They are appended to `verdicts`.
+    pub fn verify_batch<'r, 'p, H: HeaderList + ?Sized>(
+        &'p self,
+        requests: &[Request<'r, H>],
+        verdicts: &mut Vec<gates::Verdict<'r, &'p Plan>>,
+    ) {
+        let plan = self.plan.as_deref();
+        verdicts.reserve(requests.len());
+        for group in requests.chunks(LOOKUPS_AT_ONCE) {
+            let mut prepared = [const { None }; LOOKUPS_AT_ONCE];
+            for (slot, request) in prepared.iter_mut().zip(group) {
+                *slot = plan.and_then(|plan| gates::prepare(plan, request));
+            }
+            for (slot, request) in prepared.iter().zip(group) {
+                let outcome = gates::decide(plan, request, self.limiter, slot.as_ref(), &mut gates::Silent);
+                verdicts.push(gates::Verdict::new(plan, outcome));
+            }
+        }
+    }
+}

@@ -1,0 +1,278 @@
+//! New generations, and what becomes of old ones.
+
+use super::Options;
+use super::cell::Cell;
+use crate::format::header::FormatError;
+use crate::gates::{Plan, PlanError};
+use crate::keyring::Keyring;
+use crate::limits::Limiter;
+use crate::snapshot::map::Bytes;
+use crate::snapshot::{Check, Snapshot, SnapshotError};
+use parking_lot::Mutex;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+use thiserror::Error;
+
+/// Why a snapshot did not take over. The last good generation goes on.
+#[derive(Debug, Error)]
+pub enum ReloadError {
+    /// The file could not be read.
+    #[error("{path}: {error}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// It is not a snapshot that can be used.
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
+    /// It cannot be used with this keyring.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// It is older than what is there.
+    #[error("the snapshot has generation {found}, and generation {current} is in use: it would go back; publish a newer one")]
+    Older {
+        /// The generation that was found.
+        found: u64,
+        /// The generation in use.
+        current: u64,
+    },
+    /// It says that it is what is there, and is not.
+    #[error("the snapshot has generation {generation}, which is in use, with other bytes: publish it with a new generation")]
+    Conflict {
+        /// The generation.
+        generation: u64,
+    },
+    /// The engine was made from memory and has no file to look at.
+    #[error("the engine was opened from memory: hand it new bytes instead")]
+    NoFile,
+}
+
+impl From<FormatError> for ReloadError {
+    fn from(error: FormatError) -> Self {
+        Self::Snapshot(error.into())
+    }
+}
+
+/// What a reload did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reload {
+    /// Nothing: the file is the one in use.
+    Unchanged,
+    /// A new generation took over.
+    Loaded {
+        /// Its number.
+        generation: u64,
+        /// The one that it replaced.
+        replaced: Option<u64>,
+    },
+}
+
+/// What an engine decides from, and how its last reload went.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Info {
+    /// The generation in use; `None`: every verdict is `unavailable`.
+    pub loaded: Option<Loaded>,
+    /// The last reload's error, until one succeeds.
+    pub last_error: Option<LastError>,
+    /// Generations that are not in use any more and are still held by somebody.
+    pub retired: usize,
+    /// Keys whose rate-limit state was given up because the limiter had no room
+    /// ([`Limiter::displaced`]).
+    pub limiter_displaced: u64,
+}
+
+/// What is known of the generation in use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Loaded {
+    /// Its number.
+    pub generation: u64,
+    /// Its keys.
+    pub keys: u64,
+    /// Its realms.
+    pub realms: usize,
+    /// Its bytes.
+    pub length: u64,
+    /// When it was made, as it says itself; else when its file was last written.
+    pub created: Option<SystemTime>,
+    /// How long ago that was, by the system clock.
+    pub age: Option<Duration>,
+    /// The age from which it is no longer used.
+    pub max_age: Option<Duration>,
+    /// Whether its memory is the file's own, shared with other processes.
+    pub mapped: bool,
+    /// Whether all its pages have been checked.
+    pub checked: bool,
+    /// Whether a page was found damaged, so that every verdict is `unavailable`.
+    pub damaged: bool,
+}
+
+/// An error, and when it happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LastError {
+    /// The message.
+    pub message: String,
+    /// When.
+    pub at: SystemTime,
+}
+
+/// Where snapshots come from.
+pub(super) enum Origin {
+    File(PathBuf),
+    Memory,
+}
+
+/// What tells one file from another without reading it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Identity {
+    device: u64,
+    inode: u64,
+    length: u64,
+    modified: (i64, i64),
+}
+
+struct State {
+    origin: Origin,
+    /// The file that the current plan came from.
+    identity: Option<Identity>,
+    modified: Option<SystemTime>,
+    /// Generations that were replaced. They are dropped here and nowhere else, once nobody holds them.
+    graveyard: Vec<Arc<Plan>>,
+    last_error: Option<LastError>,
+}
+
+pub(super) struct Reloader {
+    state: Mutex<State>,
+    keyring: Arc<Keyring>,
+    options: Options,
+}
+
+impl Reloader {
+    pub(super) fn new(origin: Origin, keyring: Arc<Keyring>, options: Options) -> Self {
+        let state =
+            State { origin, identity: None, modified: None, graveyard: Vec::new(), last_error: None };
+        Self { state: Mutex::new(state), keyring, options }
+    }
+
+    pub(super) fn reload(&self, cell: &Cell) -> Result<Reload, ReloadError> {
+        let mut state = self.state.lock();
+        let result = self.read_file(&mut state, cell);
+        settle(&mut state, result)
+    }
+
+    pub(super) fn replace(&self, bytes: Vec<u8>, cell: &Cell) -> Result<Reload, ReloadError> {
+        let mut state = self.state.lock();
+        let result = self.take(&mut state, Bytes::owned(bytes), cell);
+        if result.is_ok() {
+            (state.origin, state.identity, state.modified) = (Origin::Memory, None, None);
+        }
+        settle(&mut state, result)
+    }
+
+    pub(super) fn check(&self, cell: &Cell) -> Result<(), ReloadError> {
+        let result = cell.load().map_or(Ok(()), |plan| plan.snapshot().check());
+        if let Err(error) = &result {
+            self.state.lock().last_error = Some(last_error(error));
+        }
+        Ok(result?)
+    }
+
+    fn read_file(&self, state: &mut State, cell: &Cell) -> Result<Reload, ReloadError> {
+        let Origin::File(path) = &state.origin else { return Err(ReloadError::NoFile) };
+        let io_error = |error| ReloadError::Io { path: path.clone(), error };
+        // Everything is asked of the open file, so that a rename in between changes nothing.
+        let file = File::open(path).map_err(io_error)?;
+        let metadata = file.metadata().map_err(io_error)?;
+        let identity = Identity {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            length: metadata.len(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+        };
+        // A file whose bytes went bad in memory is read again.
+        let usable = cell.load().is_some_and(|plan| !plan.snapshot().is_damaged());
+        if usable && state.identity == Some(identity) {
+            return Ok(Reload::Unchanged);
+        }
+        let bytes = Bytes::open(&file, self.options.mode).map_err(io_error)?;
+        let reload = self.take(state, bytes, cell)?;
+        (state.identity, state.modified) = (Some(identity), metadata.modified().ok());
+        Ok(reload)
+    }
+
+    /// Lets the snapshot in `bytes` take over, if it may.
+    fn take(&self, state: &mut State, bytes: Bytes, cell: &Cell) -> Result<Reload, ReloadError> {
+        let current = cell.load();
+        let usable = current.as_ref().is_some_and(|plan| !plan.snapshot().is_damaged());
+        // With nothing to stay with, a fast start is worth more than finding damage early: no verdict
+        // comes from a page that was not checked.
+        let check = if usable { Check::Whole } else { self.options.check };
+        let snapshot = Snapshot::open(bytes, check)?;
+        let generation = snapshot.header().generation;
+        let replaced = current.as_ref().map(|plan| plan.snapshot().header().generation);
+        if let Some(plan) = &current {
+            let same = plan.snapshot().hash() == snapshot.hash();
+            if same && usable {
+                return Ok(Reload::Unchanged);
+            }
+            let current = plan.snapshot().header().generation;
+            if !self.options.going_back && generation < current {
+                return Err(ReloadError::Older { found: generation, current });
+            }
+            if !self.options.going_back && generation == current && !same {
+                return Err(ReloadError::Conflict { generation });
+            }
+        }
+        drop(current);
+        let plan = Plan::new(snapshot, Arc::clone(&self.keyring))?;
+        state.graveyard.extend(cell.replace(Arc::new(plan)));
+        Ok(Reload::Loaded { generation, replaced })
+    }
+
+    pub(super) fn info(&self, cell: &Cell, limiter: &Limiter) -> Info {
+        let state = self.state.lock();
+        let loaded = cell.load().map(|plan| {
+            let snapshot = plan.snapshot();
+            let header = snapshot.header();
+            let seconds = |seconds: u64| (seconds != 0).then(|| Duration::from_secs(seconds));
+            let stated = seconds(header.created).and_then(|since| SystemTime::UNIX_EPOCH.checked_add(since));
+            let created = stated.or(state.modified);
+            Loaded {
+                generation: header.generation,
+                keys: header.records,
+                realms: snapshot.realms().len(),
+                length: header.file_length,
+                created,
+                age: created.and_then(|created| created.elapsed().ok()),
+                max_age: seconds(header.max_age),
+                mapped: snapshot.is_mapped(),
+                checked: snapshot.is_checked(),
+                damaged: snapshot.is_damaged(),
+            }
+        });
+        Info {
+            loaded,
+            last_error: state.last_error.clone(),
+            retired: state.graveyard.len(),
+            limiter_displaced: limiter.displaced(),
+        }
+    }
+}
+
+fn last_error(error: &impl ToString) -> LastError {
+    LastError { message: error.to_string(), at: SystemTime::now() }
+}
+
+/// Remembers how a reload went, and buries the generations that nobody holds any more.
+fn settle(state: &mut State, result: Result<Reload, ReloadError>) -> Result<Reload, ReloadError> {
+    state.last_error = result.as_ref().err().map(last_error);
+    // A plan with one owner is held by the graveyard alone: the cell gave it up, and paid what readers
+    // had only borrowed when it did. Nobody can get hold of it any more.
+    state.graveyard.retain(|plan| Arc::strong_count(plan) > 1);
+    result
+}

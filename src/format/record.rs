@@ -1,0 +1,170 @@
+//! The records of the index: a digest, and what the key with that digest may do.
+
+use super::bytes_at;
+use crate::digest::{DIGEST_LENGTH, Digest};
+
+/// Bytes in a record: one cache line, so that a lookup costs one miss.
+pub const RECORD_LENGTH: usize = 64;
+/// Bytes after the digest.
+pub const ATTRIBUTES_LENGTH: usize = RECORD_LENGTH - DIGEST_LENGTH;
+/// Bytes in an entry of the section *peppers*.
+pub const PEPPER_LENGTH: usize = 40;
+
+/// The `expires_at` of a key that never does.
+pub const NEVER: u64 = (1 << 40) - 1;
+/// The longest id, in bytes.
+pub const ID_LIMIT: usize = u8::MAX as usize;
+/// Scope sets and address sets that a snapshot can tell apart.
+pub const SET_LIMIT: u32 = (1 << 24) - 2;
+
+/// What may be done with a key at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Status {
+    /// It may be used.
+    Active = 1,
+    /// It authenticates and is refused: the account is on hold.
+    Suspended = 2,
+    /// It is dead.
+    Revoked = 3,
+    /// It authenticates and is refused: not approved yet.
+    Pending = 4,
+}
+
+impl Status {
+    /// Every status.
+    pub const ALL: [Self; 4] = [Self::Active, Self::Suspended, Self::Revoked, Self::Pending];
+
+    /// The name that key records use.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Suspended => "suspended",
+            Self::Revoked => "revoked",
+            Self::Pending => "pending",
+        }
+    }
+
+    #[inline]
+    const fn from_byte(byte: u8) -> Option<Self> {
+        match byte {
+            1 => Some(Self::Active),
+            2 => Some(Self::Suspended),
+            3 => Some(Self::Revoked),
+            4 => Some(Self::Pending),
+            _ => None,
+        }
+    }
+}
+
+/// What a record says of its key. Numbers of tables are as they stand: 0 is none, else one more than the
+/// item's number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Attributes {
+    /// Where the id starts in the section *ids*.
+    pub id_offset: u64,
+    /// The length of the id.
+    pub id_length: u8,
+    /// The tenant.
+    pub tenant: u32,
+    /// The set of scopes.
+    pub scope_set: u32,
+    /// The list of addresses.
+    pub address_set: u32,
+    /// Unix seconds from which the key is valid.
+    pub not_before: u64,
+    /// Unix seconds from which the key is not valid any more; [`NEVER`].
+    pub expires_at: u64,
+    /// The rate limit in the realm's list.
+    pub rate_limit: u16,
+    /// The number of the credential in the list of all credentials, from 0.
+    pub credential: u16,
+    /// The environment in the realm's list.
+    pub environment: u8,
+    /// The status.
+    pub status: Status,
+}
+
+impl Attributes {
+    /// Reads the bytes after a digest; `None` for a free slot or a status that does not exist.
+    #[inline]
+    pub fn read(bytes: &[u8; ATTRIBUTES_LENGTH]) -> Option<Self> {
+        let [i0, i1, i2, i3, i4, id_length, t0, t1, t2, t3, s0, s1, s2, a0, a1, a2, tail @ ..] = *bytes;
+        let [n0, n1, n2, n3, n4, e0, e1, e2, e3, e4, r0, r1, c0, c1, environment, status] = tail;
+        Some(Self {
+            id_offset: u64::from_le_bytes([i0, i1, i2, i3, i4, 0, 0, 0]),
+            id_length,
+            tenant: u32::from_le_bytes([t0, t1, t2, t3]),
+            scope_set: u32::from_le_bytes([s0, s1, s2, 0]),
+            address_set: u32::from_le_bytes([a0, a1, a2, 0]),
+            not_before: u64::from_le_bytes([n0, n1, n2, n3, n4, 0, 0, 0]),
+            expires_at: u64::from_le_bytes([e0, e1, e2, e3, e4, 0, 0, 0]),
+            rate_limit: u16::from_le_bytes([r0, r1]),
+            credential: u16::from_le_bytes([c0, c1]),
+            environment,
+            status: Status::from_byte(status)?,
+        })
+    }
+
+    /// The bytes after the digest. Numbers are cut to the width of their field; builders check them.
+    pub fn write(&self) -> [u8; ATTRIBUTES_LENGTH] {
+        let [i0, i1, i2, i3, i4, ..] = self.id_offset.to_le_bytes();
+        let [t0, t1, t2, t3] = self.tenant.to_le_bytes();
+        let [s0, s1, s2, _] = self.scope_set.to_le_bytes();
+        let [a0, a1, a2, _] = self.address_set.to_le_bytes();
+        let [n0, n1, n2, n3, n4, ..] = self.not_before.to_le_bytes();
+        let [e0, e1, e2, e3, e4, ..] = self.expires_at.to_le_bytes();
+        let [r0, r1] = self.rate_limit.to_le_bytes();
+        let [c0, c1] = self.credential.to_le_bytes();
+        [
+            i0, i1, i2, i3, i4, self.id_length, t0, t1, t2, t3, s0, s1, s2, a0, a1, a2, n0, n1, n2, n3, n4, e0,
+            e1, e2, e3, e4, r0, r1, c0, c1, self.environment, self.status as u8,
+        ]
+    }
+}
+
+/// One slot of the index.
+#[derive(Clone, Copy)]
+pub struct Slot<'a>(&'a [u8; RECORD_LENGTH]);
+
+impl<'a> Slot<'a> {
+    /// The slot that these bytes are.
+    #[inline]
+    pub const fn new(bytes: &'a [u8; RECORD_LENGTH]) -> Self {
+        Self(bytes)
+    }
+
+    /// The first eight bytes of the digest, as a big-endian number.
+    #[inline]
+    pub fn prefix(self) -> u64 {
+        let [a, b, c, d, e, f, g, h, ..] = *self.0;
+        u64::from_be_bytes([a, b, c, d, e, f, g, h])
+    }
+
+    /// Whether no record stands here.
+    #[inline]
+    pub const fn is_free(self) -> bool {
+        let [.., status] = *self.0;
+        status == 0
+    }
+
+    /// The digest.
+    #[inline]
+    pub fn digest(self) -> Option<Digest> {
+        bytes_at(self.0, 0).map(Digest::from_bytes)
+    }
+
+    /// What the record says of its key.
+    #[inline]
+    pub fn attributes(self) -> Option<Attributes> {
+        Attributes::read(&bytes_at(self.0, DIGEST_LENGTH)?)
+    }
+}
+
+/// The bytes of a record.
+pub fn write(digest: &Digest, attributes: &Attributes) -> [u8; RECORD_LENGTH] {
+    let mut bytes = [0; RECORD_LENGTH];
+    let (head, tail) = bytes.split_at_mut(DIGEST_LENGTH);
+    head.copy_from_slice(digest.as_bytes());
+    tail.copy_from_slice(&attributes.write());
+    bytes
+}

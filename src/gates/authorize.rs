@@ -1,0 +1,193 @@
+//! Gate 5: may whoever it is do this, from here, now?
+
+use super::authenticate::Identity;
+use super::observe::{Finding, Gate, Observer};
+use super::plan::ScopePlan;
+use super::verdict::{MissingScope, Outcome};
+use super::{Passage, Refusal, Routing};
+use crate::format::record::Status;
+use crate::limits::{Limiter, tag};
+use crate::realm::Unmatched;
+use crate::reason::Reason;
+use crate::request::address::client;
+use crate::request::{HeaderList, Peer, Request};
+use crate::snapshot::{Entry, Scopes};
+
+#[inline]
+pub(super) fn authorize<'r, H: HeaderList + ?Sized, O: Observer>(
+    passage: &Passage<'_>,
+    request: &Request<'r, H>,
+    limiter: &Limiter,
+    identity: &Identity<'_>,
+    outcome: &mut Outcome<'r>,
+    observer: &mut O,
+) -> Result<(), Refusal> {
+    check_status(identity, observer)?;
+    check_tenants(passage, identity, observer)?;
+    if let Some(entry) = &identity.key {
+        check_address(passage, request, entry, observer)?;
+    }
+    if matches!(passage.routing, Routing::Unmatched) && passage.realm.unmatched == Unmatched::Deny {
+        observer.saw(Gate::Route, Finding::Refused(Reason::RouteNotAllowed, "no route matches"));
+        return Err(Reason::RouteNotAllowed.into());
+    }
+    check_scopes(passage, request, identity, outcome, observer)?;
+    if let Some(entry) = &identity.key {
+        check_rate(passage, limiter, entry, outcome, observer)?;
+    }
+    Ok(())
+}
+
+/// The status of the key, and of every key that a token is bound to.
+#[inline]
+fn check_status<O: Observer>(identity: &Identity<'_>, observer: &mut O) -> Result<(), Refusal> {
+    let has = |status| identity.key.iter().chain(identity.bound.iter()).any(|e| e.attributes().status == status);
+    for (status, reason) in [(Status::Suspended, Reason::Suspended), (Status::Pending, Reason::Pending)] {
+        if has(status) {
+            observer.saw(Gate::Status, Finding::Refused(reason, status.name()));
+            return Err(reason.into());
+        }
+    }
+    observer.saw(Gate::Status, Finding::Passed("active"));
+    Ok(())
+}
+
+/// What each tenant credential says, against the key's tenant and the tenants of every token.
+#[inline]
+fn check_tenants<O: Observer>(
+    passage: &Passage<'_>,
+    identity: &Identity<'_>,
+    observer: &mut O,
+) -> Result<(), Refusal> {
+    for said in identity.tenants.iter() {
+        let of_key = match &identity.key {
+            None => true,
+            Some(entry) => passage.plan.snapshot().tenant(entry)?.is_some_and(|tenant| tenant.as_bytes() == *said),
+        };
+        let of_tokens = || {
+            let said = str::from_utf8(said).ok();
+            identity.tokens.iter().all(|claims| said.is_some_and(|said| claims.in_tenants(said)))
+        };
+        if !(of_key && of_tokens()) {
+            observer.saw(Gate::Tenant, Finding::Refused(Reason::TenantMismatch, "the tenants differ"));
+            return Err(Reason::TenantMismatch.into());
+        }
+        observer.saw(Gate::Tenant, Finding::Passed("the same tenant"));
+    }
+    Ok(())
+}
+
+/// The client's address, against the key's list.
+#[inline]
+fn check_address<H: HeaderList + ?Sized, O: Observer>(
+    passage: &Passage<'_>,
+    request: &Request<'_, H>,
+    entry: &Entry,
+    observer: &mut O,
+) -> Result<(), Refusal> {
+    if entry.attributes().address_set == 0 {
+        observer.saw(Gate::Address, Finding::Passed("the key may be used from anywhere"));
+        return Ok(());
+    }
+    let client = match &passage.realm.client_ip_header {
+        None => request.peer,
+        Some(header) => client(request.peer, &passage.realm.proxies, header, request.headers),
+    };
+    let address = match client {
+        Peer::Address(address) => Some(address),
+        Peer::Unknown | Peer::Unix => None,
+    };
+    if passage.plan.snapshot().allows_address(entry, address)? {
+        observer.saw(Gate::Address, Finding::Saw(&client, "in the key's list"));
+        return Ok(());
+    }
+    observer.saw(Gate::Address, Finding::Saw(&client, "not in the key's list"));
+    observer.saw(Gate::Address, Finding::Refused(Reason::IpNotAllowed, "the address is not in the key's list"));
+    Err(Reason::IpNotAllowed.into())
+}
+
+/// Which scopes a request holds.
+enum Held<'s, 'i> {
+    /// Those of the key.
+    Key(Scopes<'s>),
+    /// Those of the first token.
+    Token(&'i crate::token::Claims),
+    /// None.
+    Nobody,
+}
+
+#[inline]
+fn check_scopes<'r, H: HeaderList + ?Sized, O: Observer>(
+    passage: &Passage<'_>,
+    request: &Request<'r, H>,
+    identity: &Identity<'_>,
+    outcome: &mut Outcome<'r>,
+    observer: &mut O,
+) -> Result<(), Refusal> {
+    let (scopes, any_scopes): (&[ScopePlan], &[ScopePlan]) = match passage.routing {
+        Routing::Route(route) => (&route.scopes, &route.any_scopes),
+        Routing::LeftOut | Routing::Unmatched => (&[], &[]),
+    };
+    if scopes.is_empty() && any_scopes.is_empty() && request.scopes.is_empty() {
+        observer.saw(Gate::Scopes, Finding::Passed("none required"));
+        return Ok(());
+    }
+    let snapshot = passage.plan.snapshot();
+    let held = match (&identity.key, identity.tokens.iter().next()) {
+        (Some(entry), _) if identity.by_key => Held::Key(snapshot.scopes(entry)?),
+        (_, Some(claims)) => Held::Token(claims),
+        (_, None) => Held::Nobody,
+    };
+    let holds = |name: &str, number: Option<u32>| match &held {
+        Held::Key(scopes) => number.is_some_and(|number| scopes.contains(number)),
+        Held::Token(claims) => claims.has_scope(name),
+        Held::Nobody => false,
+    };
+    let holds_planned = |scope: &&ScopePlan| holds(&scope.name, scope.number);
+    let missing_all = scopes.iter().position(|scope| !holds_planned(&scope));
+    let missing_any = || (!any_scopes.is_empty() && !any_scopes.iter().any(|scope| holds_planned(&scope))).then_some(0);
+    let missing_asked = || request.scopes.iter().find(|name| !holds(name, snapshot.scope_number(name)));
+    let missing = if let Some(at) = missing_all {
+        scopes.get(at).map(|scope| MissingScope::Required(scope.name.clone()))
+    } else if let Some(at) = missing_any() {
+        any_scopes.get(at).map(|scope| MissingScope::Required(scope.name.clone()))
+    } else {
+        missing_asked().map(|name| MissingScope::Asked(name))
+    };
+    let Some(missing) = missing else {
+        observer.saw(Gate::Scopes, Finding::Passed("all held"));
+        return Ok(());
+    };
+    observer.saw(Gate::Scopes, Finding::MissingScope(missing.name()));
+    outcome.scope = Some(missing);
+    outcome.scopes_of = identity.scopes_of;
+    Err(Reason::InsufficientScope.into())
+}
+
+#[inline]
+fn check_rate<O: Observer>(
+    passage: &Passage<'_>,
+    limiter: &Limiter,
+    entry: &Entry,
+    outcome: &mut Outcome<'_>,
+    observer: &mut O,
+) -> Result<(), Refusal> {
+    let Some(number) = entry.attributes().rate_limit.checked_sub(1) else {
+        observer.saw(Gate::RateLimit, Finding::Passed("unlimited"));
+        return Ok(());
+    };
+    let rate = *passage.realm.rates.get(usize::from(number)).ok_or(Reason::Unavailable)?;
+    let tag = tag(&passage.realm.name, passage.plan.snapshot().id(entry)?);
+    let now = u64::try_from(passage.now.nanoseconds()).unwrap_or(u64::MAX);
+    match limiter.admit(tag, rate, now) {
+        Ok(()) => {
+            observer.saw(Gate::RateLimit, Finding::Passed("within the limit"));
+            Ok(())
+        }
+        Err(seconds) => {
+            observer.saw(Gate::RateLimit, Finding::RetryAfter(seconds));
+            outcome.retry_after = Some(seconds);
+            Err(Reason::RateLimited.into())
+        }
+    }
+}

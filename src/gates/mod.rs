@@ -1,0 +1,182 @@
+//! The gates that a request goes through: decisions.md sections 7 and 8, in their own order.
+
+mod answer;
+mod authenticate;
+mod authorize;
+mod batch;
+mod issue;
+mod observe;
+mod plan;
+pub mod router;
+mod verdict;
+
+pub use answer::Answer;
+pub(crate) use batch::prepare;
+pub use issue::IssueRefusal;
+pub(crate) use observe::Silent;
+pub use observe::{Finding, Gate, Observer};
+pub use plan::{Plan, PlanError};
+pub use verdict::Verdict;
+
+use crate::limits::Limiter;
+use crate::reason::Reason;
+use crate::request::path::{PathBuffer, normalize};
+use crate::request::{HeaderList, Request};
+use crate::snapshot::{Damaged, Entry};
+use crate::time::Timestamp;
+use authenticate::authenticate;
+use authorize::authorize;
+use batch::Prepared;
+use plan::{RealmPlan, RoutePlan};
+use verdict::{Challenge, MissingScope, Outcome};
+
+/// Decides a request from a plan, and tells `observer` what each gate saw.
+pub(crate) fn decide<'r, H: HeaderList + ?Sized, O: Observer>(
+    plan: Option<&Plan>,
+    request: &Request<'r, H>,
+    limiter: &Limiter,
+    prepared: Option<&Prepared>,
+    observer: &mut O,
+) -> Outcome<'r> {
+    let Some(plan) = plan else {
+        observer.saw(Gate::Snapshot, Finding::Refused(Reason::Unavailable, "there is no usable snapshot"));
+        return Outcome::unavailable();
+    };
+    let mut outcome = Outcome::unavailable();
+    let reason = pass(plan, request, limiter, prepared, observer, &mut outcome).unwrap_or_else(|refusal| match refusal {
+        Refusal::Reason(reason) => reason,
+        Refusal::Damaged => Reason::Unavailable,
+    });
+    // Damage that was found on the way, in whatever part: nothing may be decided from this snapshot.
+    outcome.reason = if plan.snapshot().is_damaged() { Reason::Unavailable } else { reason };
+    if outcome.reason == Reason::Unavailable {
+        outcome.forget();
+    }
+    outcome
+}
+
+/// Decides without telling anybody.
+#[inline]
+pub(crate) fn decide_silently<'r, H: HeaderList + ?Sized>(
+    plan: Option<&Plan>,
+    request: &Request<'r, H>,
+    limiter: &Limiter,
+) -> Outcome<'r> {
+    decide(plan, request, limiter, None, &mut Silent)
+}
+
+/// Why a request got no further.
+enum Refusal {
+    Reason(Reason),
+    Damaged,
+}
+
+impl From<Reason> for Refusal {
+    fn from(reason: Reason) -> Self {
+        Self::Reason(reason)
+    }
+}
+
+impl From<Damaged> for Refusal {
+    fn from(_: Damaged) -> Self {
+        Self::Damaged
+    }
+}
+
+/// What is known of a request on its way through the gates.
+struct Passage<'p> {
+    plan: &'p Plan,
+    /// The number of the realm.
+    number: u16,
+    realm: &'p RealmPlan,
+    now: Timestamp,
+    routing: Routing<'p>,
+    require: &'p [u16],
+    prepared: Option<&'p Prepared>,
+}
+
+/// Whether a route matched.
+#[derive(Clone, Copy)]
+enum Routing<'p> {
+    /// The caller left routing out.
+    LeftOut,
+    /// No route matched.
+    Unmatched,
+    /// This one did.
+    Route(&'p RoutePlan),
+}
+
+#[inline]
+fn pass<'r, 'p, H: HeaderList + ?Sized, O: Observer>(
+    plan: &'p Plan,
+    request: &Request<'r, H>,
+    limiter: &Limiter,
+    prepared: Option<&'p Prepared>,
+    observer: &mut O,
+    outcome: &mut Outcome<'r>,
+) -> Result<Reason, Refusal> {
+    let now = request.now.unwrap_or_else(Timestamp::coarse_now);
+    let Some((number, realm)) = plan.realm(request.realm) else {
+        observer.saw(Gate::Snapshot, Finding::Refused(Reason::Unavailable, "the snapshot does not have the realm"));
+        return Err(Reason::Unavailable.into());
+    };
+    outcome.realm = Some(number);
+    if let Some(why) = plan.unusable(realm, now) {
+        observer.saw(Gate::Snapshot, Finding::Refused(Reason::Unavailable, why));
+        return Err(Reason::Unavailable.into());
+    }
+    observer.saw(Gate::Snapshot, Finding::Generation(plan.snapshot().header().generation));
+
+    // Gate 1. The challenge of a reason that is no credential's is that of the first required one.
+    outcome.challenge = Challenge::of_first(&realm.default_require);
+    let mut buffer = PathBuffer::new();
+    let routing = match request.path {
+        None => Routing::LeftOut,
+        Some(target) => {
+            let Ok(path) = normalize(target, &mut buffer) else {
+                observer.saw(Gate::Path, Finding::Refused(Reason::AmbiguousPath, "it can be read in two ways"));
+                return Err(Reason::AmbiguousPath.into());
+            };
+            let method = request.method.unwrap_or(b"GET");
+            match realm.route(path.as_str(), method) {
+                Some(route) => Routing::Route(route),
+                None => Routing::Unmatched,
+            }
+        }
+    };
+    let require = match routing {
+        Routing::Route(route) => &route.require,
+        Routing::LeftOut | Routing::Unmatched => &realm.default_require,
+    };
+    outcome.challenge = Challenge::of_first(require);
+    observer.saw(
+        Gate::Path,
+        match routing {
+            Routing::LeftOut => Finding::Passed("routing is left out"),
+            Routing::Unmatched => Finding::Passed("no route matches"),
+            Routing::Route(route) => Finding::Route(&route.path),
+        },
+    );
+
+    // Gate 2.
+    if realm.require_tls && !request.tls {
+        observer.saw(Gate::Tls, Finding::Refused(Reason::TlsRequired, "the request came without TLS"));
+        return Err(Reason::TlsRequired.into());
+    }
+    observer.saw(Gate::Tls, Finding::Passed(if request.tls { "with TLS" } else { "without TLS, which is allowed" }));
+
+    // Gate 3.
+    if matches!(routing, Routing::Route(_)) && require.is_empty() {
+        observer.saw(Gate::Public, Finding::Passed("the route is public"));
+        return Ok(Reason::Ok);
+    }
+
+    // Gates 4 and 5.
+    let passage = Passage { plan, number, realm, now, routing, require, prepared };
+    let identity = authenticate(&passage, request, outcome, observer)?;
+    outcome.key = identity.key;
+    outcome.subject = identity.subject();
+    outcome.challenge = Challenge::of_first(require);
+    authorize(&passage, request, limiter, &identity, outcome, observer)?;
+    Ok(Reason::Ok)
+}

@@ -1,0 +1,328 @@
+//! A snapshot made ready to decide from: names resolved to numbers, formats and routes compiled, digest
+//! keys derived.
+
+use super::answer::Template;
+use super::router::Router;
+use crate::digest::{DigestKey, pepper_check};
+use crate::keyring::Keyring;
+use crate::limits::Gcra;
+use crate::realm::key_format::KeyMatcher;
+use crate::realm::{Credential, CredentialKind, KeyRules, Realm, TokenRules, Unmatched};
+use crate::reason::Reason;
+use crate::request::address::ProxyList;
+use crate::request::credential::{Extractor, Form, Source};
+use crate::snapshot::Snapshot;
+use crate::time::Timestamp;
+use hashbrown::HashMap;
+use std::sync::Arc;
+use thiserror::Error;
+
+/// Why a snapshot cannot be used with this keyring.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum PlanError {
+    /// The keyring lacks a pepper that digests were made with.
+    #[error("the keyring has no pepper with id {id}, which the snapshot's digests were made with: add it, or build the snapshot with this keyring")]
+    PepperMissing {
+        /// The id of the pepper.
+        id: u32,
+    },
+    /// The keyring's pepper of that id is another one.
+    #[error("the keyring's pepper {id} is not the one that the snapshot's digests were made with: use the keyring that it was built with")]
+    PepperWrong {
+        /// The id of the pepper.
+        id: u32,
+    },
+    /// A rule that should have been checked before does not hold.
+    #[error("realm \"{realm}\" cannot be used: {what}")]
+    Realm {
+        /// The name of the realm.
+        realm: String,
+        /// What does not hold.
+        what: String,
+    },
+}
+
+/// A snapshot made ready to decide from.
+pub struct Plan {
+    snapshot: Snapshot,
+    keyring: Arc<Keyring>,
+    realms: Vec<RealmPlan>,
+    numbers: HashMap<Box<str>, u16>,
+}
+
+/// A realm made ready.
+pub(super) struct RealmPlan {
+    pub(super) name: Box<str>,
+    pub(super) title: Box<str>,
+    pub(super) environments: Vec<Box<str>>,
+    hosts: Option<HashMap<Box<[u8]>, u8>>,
+    pub(super) require_tls: bool,
+    /// Numbers of the realm's credentials.
+    pub(super) default_require: Box<[u16]>,
+    pub(super) unmatched: Unmatched,
+    pub(super) proxies: ProxyList,
+    /// In lower case.
+    pub(super) client_ip_header: Option<Box<[u8]>>,
+    pub(super) credentials: Vec<CredentialPlan>,
+    routes: Vec<RoutePlan>,
+    router: Router,
+    pub(super) rates: Vec<Gcra>,
+    templates: HashMap<&'static str, Template>,
+    /// Whether there is a pepper for the digests that it needs, if it does.
+    has_digests: bool,
+}
+
+/// A credential made ready.
+pub(super) struct CredentialPlan {
+    pub(super) name: Box<str>,
+    pub(super) sources: Vec<Source>,
+    pub(super) extractor: Extractor,
+    pub(super) kind: KindPlan,
+    /// Its number in the list of all credentials.
+    pub(super) number: u16,
+}
+
+/// What a credential is, made ready.
+pub(super) enum KindPlan {
+    /// A key, or a pair.
+    Key(KeyPlan),
+    Token(TokenRules),
+    Tenant,
+}
+
+/// How the keys of a credential are found.
+pub(super) struct KeyPlan {
+    pub(super) matcher: Option<KeyMatcher>,
+    pub(super) sha256: bool,
+    /// One for each pepper of the snapshot.
+    pub(super) digest_keys: Vec<DigestKey>,
+}
+
+/// A route made ready.
+pub(super) struct RoutePlan {
+    pub(super) path: Box<str>,
+    pub(super) require: Box<[u16]>,
+    pub(super) scopes: Box<[ScopePlan]>,
+    pub(super) any_scopes: Box<[ScopePlan]>,
+}
+
+/// A scope that is required.
+pub(super) struct ScopePlan {
+    pub(super) name: Box<str>,
+    /// Its number in the snapshot; `None`: no key has it.
+    pub(super) number: Option<u32>,
+}
+
+impl Plan {
+    /// Makes `snapshot` ready with the secrets in `keyring`.
+    pub fn new(snapshot: Snapshot, keyring: Arc<Keyring>) -> Result<Self, PlanError> {
+        let needs_digests = snapshot.realms().iter().any(Realm::needs_digests);
+        let mut peppers = Vec::new();
+        for entry in snapshot.peppers().iter().filter(|_| needs_digests) {
+            let pepper = keyring.pepper(entry.id).ok_or(PlanError::PepperMissing { id: entry.id })?;
+            if pepper_check(pepper.key()) != entry.check {
+                return Err(PlanError::PepperWrong { id: entry.id });
+            }
+            peppers.push(pepper.key());
+        }
+        let mut realms: Vec<RealmPlan> = Vec::new();
+        let mut first_credential = 0u16;
+        for realm in snapshot.realms() {
+            let plan = RealmPlan::new(realm, &snapshot, &peppers, first_credential);
+            realms.push(plan.map_err(|what| PlanError::Realm { realm: realm.name.clone(), what })?);
+            first_credential = first_credential.saturating_add(realm.credentials.len() as u16);
+        }
+        let numbers = realms.iter().zip(0..).map(|(realm, number)| (realm.name.clone(), number)).collect();
+        Ok(Self { snapshot, keyring, realms, numbers })
+    }
+
+    /// The snapshot.
+    pub fn snapshot(&self) -> &Snapshot {
+        &self.snapshot
+    }
+
+    pub(super) fn keyring(&self) -> &Keyring {
+        &self.keyring
+    }
+
+    #[inline]
+    pub(super) fn realm(&self, name: &str) -> Option<(u16, &RealmPlan)> {
+        let number = *self.numbers.get(name)?;
+        Some((number, self.realms.get(usize::from(number))?))
+    }
+
+    pub(super) fn realm_by_number(&self, number: u16) -> Option<&RealmPlan> {
+        self.realms.get(usize::from(number))
+    }
+
+    /// Why nothing can be decided for `realm` at `now`, if so.
+    #[inline]
+    pub(super) fn unusable(&self, realm: &RealmPlan, now: Timestamp) -> Option<&'static str> {
+        let header = self.snapshot.header();
+        if self.snapshot.is_damaged() {
+            return Some("the snapshot is damaged");
+        }
+        if header.max_age != 0 && now > Timestamp::from_seconds(header.created.saturating_add(header.max_age)) {
+            return Some("the snapshot is past its max_age");
+        }
+        (!realm.has_digests).then_some("there is no pepper for the realm's digests")
+    }
+}
+
+impl RealmPlan {
+    fn new(
+        realm: &Realm,
+        snapshot: &Snapshot,
+        peppers: &[&[u8; 32]],
+        first_credential: u16,
+    ) -> Result<Self, String> {
+        let credential_number = |name: &String| {
+            let number = realm.credentials.iter().position(|credential| credential.name == *name);
+            number.and_then(|number| u16::try_from(number).ok()).ok_or_else(|| format!("no credential \"{name}\""))
+        };
+        let require = |names: &[String]| names.iter().map(credential_number).collect::<Result<Box<[u16]>, _>>();
+        let environment = |name: &String| {
+            let number = realm.environments.iter().position(|known| known == name);
+            number.and_then(|number| u8::try_from(number).ok()).ok_or_else(|| format!("no environment \"{name}\""))
+        };
+        let hosts = realm.hosts.as_ref().map(|hosts| {
+            let numbered = hosts.iter().map(|(host, name)| Ok((Box::from(host.as_bytes()), environment(name)?)));
+            numbered.collect::<Result<_, String>>()
+        });
+        let scopes = |names: &[String]| {
+            let plan = |name: &String| ScopePlan { name: name.as_str().into(), number: snapshot.scope_number(name) };
+            names.iter().map(plan).collect::<Box<[_]>>()
+        };
+        let routes = realm.routes.iter().map(|route| {
+            Ok(RoutePlan {
+                path: route.path.as_str().into(),
+                require: require(&route.require)?,
+                scopes: scopes(&route.scopes),
+                any_scopes: scopes(&route.any_scopes),
+            })
+        });
+        let paths = realm.routes.iter().map(|route| (route.path.as_str(), route.methods.as_deref()));
+        let rates = realm.rate_limits.iter().map(|limit| {
+            Gcra::new(limit.requests, limit.period, limit.burst).ok_or_else(|| format!("rate limit \"{}\"", limit.name))
+        });
+        let credentials = realm.credentials.iter().zip(first_credential..).map(|(credential, number)| {
+            CredentialPlan::new(credential, realm, peppers, number)
+        });
+        Ok(Self {
+            name: realm.name.as_str().into(),
+            title: realm.title.as_str().into(),
+            environments: realm.environments.iter().map(|name| name.as_str().into()).collect(),
+            hosts: hosts.transpose()?,
+            require_tls: realm.require_tls,
+            default_require: require(&realm.default_require)?,
+            unmatched: realm.unmatched,
+            proxies: ProxyList::parse(&realm.trusted_proxies).map_err(|error| error.to_string())?,
+            client_ip_header: (realm.client_ip_header.as_ref())
+                .map(|name| name.to_ascii_lowercase().into_bytes().into()),
+            credentials: credentials.collect::<Result<_, _>>()?,
+            routes: routes.collect::<Result<_, String>>()?,
+            router: Router::new(paths).map_err(|error| error.to_string())?,
+            rates: rates.collect::<Result<_, _>>()?,
+            templates: Template::all(&realm.errors),
+            has_digests: !realm.needs_digests() || !peppers.is_empty(),
+        })
+    }
+
+    #[inline]
+    pub(super) fn route(&self, path: &str, method: &[u8]) -> Option<&RoutePlan> {
+        if self.routes.is_empty() {
+            return None;
+        }
+        self.routes.get(self.router.route(path, method)?)
+    }
+
+    #[inline]
+    pub(super) fn credential(&self, number: u16) -> Option<&CredentialPlan> {
+        self.credentials.get(usize::from(number))
+    }
+
+    pub(super) fn template(&self, reason: Reason) -> Option<&Template> {
+        self.templates.get(reason.name())
+    }
+
+    /// The environment that a request for `host` expects.
+    pub(super) fn host_environment(&self, host: Option<&[u8]>) -> Expected {
+        let Some(hosts) = &self.hosts else { return Expected::Any };
+        let name = without_port(host.unwrap_or_default());
+        // Host names are at most 253 bytes (RFC 1035 section 2.3.4); what is longer is in no map.
+        let mut lower = [0; 256];
+        let known = lower.get_mut(..name.len()).and_then(|lower| {
+            lower.copy_from_slice(name);
+            lower.make_ascii_lowercase();
+            hosts.get(&*lower).copied()
+        });
+        known.map_or(Expected::Nothing, Expected::Environment)
+    }
+
+    /// The environment of that name.
+    #[inline]
+    pub(super) fn named_environment(&self, name: &str) -> Expected {
+        let number = self.environments.iter().zip(0..).find(|(known, _)| ***known == *name);
+        number.map_or(Expected::Nothing, |(_, number)| Expected::Environment(number))
+    }
+}
+
+/// The environment that a request expects keys of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Expected {
+    /// Whichever.
+    Any,
+    /// The one with that number.
+    Environment(u8),
+    /// One that no key has.
+    Nothing,
+}
+
+impl Expected {
+    /// Whether a key with that environment, as a record has it, is what is expected.
+    #[inline]
+    pub(super) fn accepts(self, environment: u8) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Environment(number) => environment.checked_sub(1) == Some(number),
+            Self::Nothing => false,
+        }
+    }
+}
+
+/// A host without its port, which is a last `:` and digits.
+fn without_port(host: &[u8]) -> &[u8] {
+    let digits = host.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
+    match host.split_at(host.len() - digits) {
+        ([name @ .., b':'], [_, ..]) => name,
+        _ => host,
+    }
+}
+
+impl CredentialPlan {
+    fn new(credential: &Credential, realm: &Realm, peppers: &[&[u8; 32]], number: u16) -> Result<Self, String> {
+        let keys = |rules: &KeyRules| -> Result<KindPlan, String> {
+            let matcher = rules.format.as_ref().map(|format| format.matcher(&realm.environments));
+            Ok(KindPlan::Key(KeyPlan {
+                matcher: matcher.transpose().map_err(|error| error.to_string())?,
+                sha256: rules.sha256,
+                digest_keys: (peppers.iter())
+                    .map(|pepper| DigestKey::derive(pepper, &realm.name, &credential.name))
+                    .collect(),
+            }))
+        };
+        let (form, kind) = match &credential.kind {
+            CredentialKind::Key(rules) => (Form::Key, keys(rules)?),
+            CredentialKind::Basic(rules) => (Form::Pair, keys(rules)?),
+            CredentialKind::Token(rules) => (Form::Token, KindPlan::Token(rules.clone())),
+            CredentialKind::Tenant => (Form::Tenant, KindPlan::Tenant),
+        };
+        Ok(Self {
+            name: credential.name.as_str().into(),
+            sources: credential.sources.clone(),
+            extractor: Extractor::new(&credential.sources, form).map_err(|error| error.to_string())?,
+            kind,
+            number,
+        })
+    }
+}
