@@ -31,7 +31,6 @@ python3 -c 'import ensurepip, venv' 2>/dev/null || packages+=(python3 python3-ve
 if [ ${#packages[@]} -gt 0 ]; then
   if have apt-get; then
     say "installing ${packages[*]}"
-    export DEBIAN_FRONTEND=noninteractive
     as_root apt-get update -qq || say "apt-get update failed; going on with the lists that are there"
     as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${packages[@]}" \
       || fail "apt-get could not install: ${packages[*]}"
