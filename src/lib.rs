@@ -10,7 +10,8 @@
 
 #![deny(unsafe_code)]
 
-pub mod reason;
+pub mod limits;
 pub mod realm;
+pub mod reason;
 pub mod request;
 pub mod time;

@@ -1,0 +1,81 @@
+# What people and CI run. Programs live in scripts/; here is only their order.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+
+CARGO ?= cargo
+# Seconds that each fuzz target runs, and keys that `make bench` measures with.
+FUZZ_SECONDS ?= 30
+BENCH_KEYS ?= 1000000
+
+# Test vectors that stand beside a checkout, where somebody has put them there.
+VECTORS ?= ../shared/vectors
+
+TOOLS := $(CURDIR)/target/tools
+export PATH := $(TOOLS)/bin:$(PATH)
+export KEYWARD_PYTHON ?= $(TOOLS)/venv/bin/python
+
+.PHONY: help
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: ## Five APIs decided from one snapshot of a million keys; needs Rust and nothing else
+	$(CARGO) run --release --locked --package keyward-cli -- demo
+
+.PHONY: test
+test: setup lint doc deny test-rust test-python fuzz conformance ## Everything that CI checks, in CI's order
+
+.PHONY: bench
+bench: ## What a verify costs here, beside other stores; BENCH_KEYS=1000000
+	$(CARGO) run --release --locked --package keyward-cli -- bench --keys $(BENCH_KEYS)
+	$(CARGO) bench --locked --bench '*'
+
+.PHONY: setup
+setup: ## Install what `make test` needs and this machine lacks (apt-get, and target/tools)
+	scripts/setup.sh
+
+.PHONY: fmt
+fmt: ## Format the code
+	$(CARGO) fmt --all
+
+.PHONY: lint
+lint: ## Check formatting and lints
+	$(CARGO) fmt --all -- --check
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	$(CARGO) clippy --locked --package keyward --lib --no-default-features -- -D warnings
+
+.PHONY: doc
+doc: ## Build the documentation; a warning is an error
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps
+
+.PHONY: deny
+deny: ## Check dependencies: licences, sources, bans, advisories where they can be reached
+	scripts/deny.sh
+
+.PHONY: test-rust
+test-rust: ## The Rust tests alone
+	$(CARGO) test --locked --workspace
+
+.PHONY: test-python
+test-python: ## The tests written in Python alone: a second reader of the snapshot format
+	scripts/test-python.sh
+
+.PHONY: fuzz
+fuzz: ## Run each fuzz target for FUZZ_SECONDS=30
+	FUZZ_SECONDS=$(FUZZ_SECONDS) scripts/fuzz.sh
+
+.PHONY: conformance
+conformance: ## Run the vector files in VECTORS, if that folder exists
+	@if [ -d "$(VECTORS)" ]; then \
+	  $(CARGO) run --release --locked --package keyward-cli -- conformance "$(VECTORS)"; \
+	else \
+	  echo "no vectors at $(VECTORS): skipped"; \
+	fi
+
+.PHONY: clean
+clean: ## Remove everything that was built, the tools of `make setup` too
+	$(CARGO) clean
+	rm -rf target fuzz/target fuzz/corpus fuzz/artifacts

@@ -1,0 +1,82 @@
+#!/usr/bin/env bash
+# Installs what `make test` needs and this machine lacks: a few Debian packages (as root or through
+# sudo), and under target/tools, so that nothing else on the machine changes, a Python environment and
+# two cargo commands. What is there is left alone, so a second run takes a second.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+tools=$PWD/target/tools
+failures=()
+
+say() { printf 'setup: %s\n' "$*"; }
+fail() { failures+=("$*"); }
+
+have() { command -v "$1" >/dev/null 2>&1; }
+
+as_root() {
+  if [ "$(id -u)" = 0 ]; then "$@"
+  elif have sudo; then sudo "$@"
+  else
+    say "not root, and there is no sudo: cannot run $*"
+    return 1
+  fi
+}
+
+# Debian packages: each is asked for by what is missing without it.
+packages=()
+have cc || packages+=(gcc libc6-dev)
+have c++ || packages+=(g++)              # libFuzzer's runtime
+have strace || packages+=(strace)        # the test that a verify makes no system call
+python3 -c 'import ensurepip, venv' 2>/dev/null || packages+=(python3 python3-venv)
+if [ ${#packages[@]} -gt 0 ]; then
+  if have apt-get; then
+    say "installing ${packages[*]}"
+    as_root apt-get update -qq || say "apt-get update failed; going on with the lists that are there"
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${packages[@]}" \
+      || fail "apt-get could not install: ${packages[*]}"
+  else
+    fail "there is no apt-get here; install these, or what your system calls them: ${packages[*]}"
+  fi
+fi
+
+# Rust itself, and the components that a minimal installation leaves out.
+if have cargo; then
+  for component in rustfmt clippy; do
+    command=${component/rustfmt/fmt}
+    cargo "$command" --version >/dev/null 2>&1 && continue
+    say "adding $component"
+    { have rustup && rustup component add "$component"; } || fail "cargo $command is missing: rustup component add $component"
+  done
+else
+  fail "cargo is missing: install Rust 1.95 or later, with rustup or otherwise"
+fi
+
+# Python: blake3, which the second reader of the snapshot format checks hashes with.
+python=$tools/venv/bin/python
+if ! "$python" -c 'import blake3' 2>/dev/null; then
+  say "making a Python environment with blake3"
+  mkdir -p "$tools"
+  { python3 -m venv --clear "$tools/venv" && "$python" -m pip install --quiet -r scripts/requirements.txt; } \
+    || fail "no Python environment with the package blake3 in $tools/venv"
+fi
+
+# cargo_tool NAME VERSION: a cargo subcommand of exactly that version.
+cargo_tool() {
+  local version
+  version=$("$tools/bin/cargo-$1" --version 2>/dev/null || true)
+  [ "${version##* }" = "$2" ] && return
+  say "building cargo-$1 $2 (a few minutes, once)"
+  cargo install --quiet --locked --root "$tools" --target-dir "$tools/build" "cargo-$1@$2" \
+    || fail "cargo install cargo-$1@$2"
+}
+if have cargo; then
+  cargo_tool deny 0.20.2
+  cargo_tool fuzz 0.13.2
+  rm -rf "$tools/build"
+fi
+
+if [ ${#failures[@]} -gt 0 ]; then
+  printf 'setup: FAILED: %s\n' "${failures[@]}" >&2
+  exit 1
+fi
+say "all there"

@@ -1,0 +1,89 @@
+//! Rate limits: GCRA per key (decisions.md section 7.1), counted in one fixed-size table that takes no
+//! lock, allocates nothing after it was made, and loses nothing but counts.
+
+mod gcra;
+mod table;
+
+#[cfg(test)]
+mod tests;
+
+pub use gcra::Gcra;
+
+use arrayvec::ArrayVec;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
+use table::{ENTRIES_PER_LINE, Line, Table};
+use xxhash_rust::xxh3::{Xxh3Default, xxh3_64};
+
+/// What a key is called in the table: XXH3, 64 bits, seed 0, of the realm's name, a 0 byte and the
+/// key's id; 1 where that would be 0, which marks an empty entry.
+///
+/// It goes by names alone, so that a key keeps its state from one snapshot to the next. XXH3 is no
+/// cryptographic hash: who chooses ids can make two of them share a rate, but ids are the operator's.
+pub fn tag(realm: &str, id: &str) -> u64 {
+    // XXH3 is several times as fast over one short piece as over a stream.
+    let mut name = ArrayVec::<u8, 240>::new();
+    let parts = [realm.as_bytes(), &[0], id.as_bytes()];
+    let hash = if parts.iter().all(|part| name.try_extend_from_slice(part).is_ok()) {
+        xxh3_64(&name)
+    } else {
+        let mut stream = Xxh3Default::new();
+        parts.iter().for_each(|part| stream.update(part));
+        stream.digest()
+    };
+    hash.max(1)
+}
+
+/// The rate-limit state of every key, for all threads of this process.
+///
+/// A table of `slots` entries of 16 bytes. Give it twice as many slots as keys are active at one time:
+/// what [`Limiter::displaced`] counts says when that was too few.
+pub struct Limiter {
+    lines: Box<[Line]>,
+    displaced: AtomicU64,
+}
+
+impl Limiter {
+    /// A limiter with room for `slots` keys, rounded up to whole cache lines of four.
+    pub fn new(slots: usize) -> Self {
+        let lines = slots.div_ceil(ENTRIES_PER_LINE).max(1);
+        Self {
+            lines: std::iter::repeat_with(Line::default).take(lines).collect(),
+            displaced: AtomicU64::new(0),
+        }
+    }
+
+    /// Admits a request of the key called `tag` ([`tag()`]) at `now_ns` nanoseconds after the epoch, or
+    /// says after how many seconds, at least 1, it may come again. A refused request uses up nothing.
+    ///
+    /// A time too late for a `u64` is to be handed in as `u64::MAX`; then every request is refused.
+    pub fn admit(&self, tag: u64, rate: Gcra, now_ns: u64) -> Result<(), u64> {
+        // An entry's tag is never 0; a caller's that did not come from `tag` gets the same treatment.
+        let admission = Table::new(&self.lines).admit(tag.max(1), rate, now_ns);
+        if admission.displaced > 0 {
+            self.displaced.fetch_add(admission.displaced, Relaxed);
+        }
+        admission.outcome
+    }
+
+    /// How many keys lost their state before it expired because their part of the table was full. If it
+    /// grows, the limiter has too few slots, and keys get more than their rate.
+    pub fn displaced(&self) -> u64 {
+        self.displaced.load(Relaxed)
+    }
+
+    /// How many keys the table has room for.
+    pub fn slots(&self) -> usize {
+        self.lines.len() * ENTRIES_PER_LINE
+    }
+}
+
+impl std::fmt::Debug for Limiter {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Limiter")
+            .field("slots", &self.slots())
+            .field("displaced", &self.displaced())
+            .finish()
+    }
+}
