@@ -10,6 +10,7 @@
 
 #![deny(unsafe_code)]
 
+pub mod gates;
 pub mod reason;
 pub mod realm;
 pub mod request;

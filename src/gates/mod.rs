@@ -1,0 +1,3 @@
+//! The gates that a request goes through: decisions.md section 7.
+
+pub mod router;
