@@ -10,8 +10,18 @@
 
 #![deny(unsafe_code)]
 
+#[cfg(feature = "build")]
+pub mod build;
+pub mod digest;
+pub mod engine;
+pub mod format;
+pub mod gates;
+pub mod keyring;
 pub mod limits;
 pub mod realm;
 pub mod reason;
+pub mod record;
 pub mod request;
+pub mod snapshot;
 pub mod time;
+pub mod token;

@@ -1,8 +1,11 @@
 //! What a caller hands in, and what is read from it: credentials, the client's address, the path.
 
 pub mod address;
+mod basic;
+mod bytes;
 pub mod credential;
 pub mod path;
+pub mod source;
 
 use crate::time::Timestamp;
 use std::net::IpAddr;

@@ -1,0 +1,279 @@
+//! From path and method to a route: decisions.md section 6.
+//!
+//! A tree of segments, because the library for it, matchit, refuses routes that may stand together here:
+//! `/files/{name}/meta` beside `/files/{*rest}`. Its `{*rest}` is never empty either, and it matches parts
+//! of a segment. No path visits a node twice, so the worst path costs no more than the table is large.
+
+use crate::request::path::is_canonical_segment;
+use thiserror::Error;
+
+/// The most segments that a route may have. It bounds how deep a search goes.
+const MOST_SEGMENTS: usize = 128;
+
+/// A route that cannot be, or that cannot be told from another.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum RouterError {
+    /// The path does not start with a slash.
+    #[error("route `{path}`: a path starts with `/`")]
+    NoSlash {
+        /// The path, as configured.
+        path: String,
+    },
+    /// `{*rest}` before the end.
+    #[error("route `{path}`: `{segment}` takes the rest of the path and must be its last segment")]
+    RestNotLast {
+        /// The path, as configured.
+        path: String,
+        /// The segment.
+        segment: String,
+    },
+    /// A brace that is not around a whole segment and a name.
+    #[error(
+        "route `{path}`: write `{segment}` as a whole segment `{{name}}` or `{{*rest}}`, or a brace as %7B or %7D"
+    )]
+    Placeholder {
+        /// The path, as configured.
+        path: String,
+        /// The segment.
+        segment: String,
+    },
+    /// A literal that no request's path can have.
+    #[error(
+        "route `{path}`: no request has the segment `{segment}`: write it in normal form (no empty, `.` or `..` \
+         segment, nothing escaped that need not be, escapes in upper case)"
+    )]
+    Segment {
+        /// The path, as configured.
+        path: String,
+        /// The segment.
+        segment: String,
+    },
+    /// More segments than [`Router`] takes.
+    #[error("route `{path}`: it has more than {MOST_SEGMENTS} segments")]
+    TooLong {
+        /// The path, as configured.
+        path: String,
+    },
+    /// A list of methods with nothing in it.
+    #[error("route `{path}`: its list of methods is empty: leave it out for every method")]
+    NoMethods {
+        /// The path, as configured.
+        path: String,
+    },
+    /// Two routes that take the same requests.
+    #[error("routes `{first}` and `{second}` cannot be told apart: both take {method}")]
+    Same {
+        /// The path of the route listed first, as configured.
+        first: String,
+        /// The path of the route listed later, as configured.
+        second: String,
+        /// A method that both take.
+        method: String,
+    },
+}
+
+/// The routes of one path.
+#[derive(Default)]
+struct Methods {
+    /// The path as its first route has it.
+    path: Box<str>,
+    /// The route without methods; then it is the only one.
+    every: Option<usize>,
+    /// Methods and the routes that list them.
+    listed: Vec<(Box<[u8]>, usize)>,
+}
+
+impl Methods {
+    #[inline]
+    fn route(&self, method: &[u8]) -> Option<usize> {
+        let listing = |method: &[u8]| {
+            self.listed.iter().find(|(listed, _)| **listed == *method).map(|&(_, route)| route)
+        };
+        match self.every.or_else(|| listing(method)) {
+            None if method == b"HEAD" => listing(b"GET"),
+            found => found,
+        }
+    }
+
+    /// Adds a route; an error names a method that an earlier one takes too.
+    fn add(&mut self, route: usize, methods: Option<&[String]>) -> Result<(), String> {
+        if self.every.is_some() {
+            return Err(methods
+                .and_then(<[String]>::first)
+                .map_or("every method", String::as_str)
+                .to_owned());
+        }
+        let Some(methods) = methods else {
+            self.every = Some(route);
+            let taken = self.listed.first().map(|(method, _)| String::from_utf8_lossy(method).into_owned());
+            return taken.map_or(Ok(()), Err);
+        };
+        for method in methods {
+            match self.listed.iter().find(|(listed, _)| **listed == *method.as_bytes()) {
+                Some((_, earlier)) if *earlier != route => return Err(method.clone()),
+                Some(_) => {}
+                None => self.listed.push((method.as_bytes().into(), route)),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Where a path may be after some of its segments.
+#[derive(Default)]
+struct Node {
+    /// Literal segments and the nodes behind them, by length and then text.
+    literals: Vec<(Box<[u8]>, usize)>,
+    /// The node behind `{name}`.
+    name: Option<usize>,
+    /// The routes whose path is `{*rest}` from here.
+    rest: Option<Methods>,
+    /// The routes whose path ends here.
+    end: Option<Methods>,
+}
+
+impl Node {
+    /// The place of `segment` among the literals, or where it would stand.
+    #[inline]
+    fn place(&self, segment: &[u8]) -> Result<usize, usize> {
+        self.literals.binary_search_by(|(literal, _)| {
+            literal.len().cmp(&segment.len()).then_with(|| (**literal).cmp(segment))
+        })
+    }
+
+    #[inline]
+    fn literal(&self, segment: &[u8]) -> Option<usize> {
+        let (_, child) = self.literals.get(self.place(segment).ok()?)?;
+        Some(*child)
+    }
+}
+
+/// Finds the route of a request.
+pub struct Router {
+    /// The first is the root.
+    nodes: Vec<Node>,
+}
+
+impl Router {
+    /// Prepares routes: the path and the methods of each, `None` for every method. They are known by
+    /// their index from then on.
+    pub fn new<'a>(
+        routes: impl IntoIterator<Item = (&'a str, Option<&'a [String]>)>,
+    ) -> Result<Self, RouterError> {
+        let mut router = Self { nodes: vec![Node::default()] };
+        for (index, (path, methods)) in routes.into_iter().enumerate() {
+            if methods.is_some_and(<[String]>::is_empty) {
+                return Err(RouterError::NoMethods { path: path.to_owned() });
+            }
+            let place = router.place(path)?;
+            let of_path = place.get_or_insert_with(|| Methods { path: path.into(), ..Methods::default() });
+            of_path.add(index, methods).map_err(|method| RouterError::Same {
+                first: of_path.path.to_string(),
+                second: path.to_owned(),
+                method,
+            })?;
+        }
+        Ok(router)
+    }
+
+    /// The place of the routes of `path`, which is made where there is none.
+    fn place(&mut self, path: &str) -> Result<&mut Option<Methods>, RouterError> {
+        let Some(rest) = path.strip_prefix('/') else {
+            return Err(RouterError::NoSlash { path: path.to_owned() });
+        };
+        let mut node = 0;
+        let mut segments = rest.split('/').enumerate().peekable();
+        while let Some((depth, segment)) = segments.next() {
+            let (path, owned) = (path.to_owned(), segment.to_owned());
+            if depth == MOST_SEGMENTS {
+                return Err(RouterError::TooLong { path });
+            }
+            let last = segments.peek().is_none();
+            node = match read_segment(segment) {
+                Some(Segment::Rest) if last => return Ok(&mut self.nodes[node].rest),
+                Some(Segment::Rest) => return Err(RouterError::RestNotLast { path, segment: owned }),
+                Some(Segment::Name) => self.behind_name(node),
+                Some(Segment::Literal) if (segment.is_empty() && !last) || !is_canonical_segment(segment) => {
+                    return Err(RouterError::Segment { path, segment: owned });
+                }
+                Some(Segment::Literal) => self.behind_literal(node, segment),
+                None => return Err(RouterError::Placeholder { path, segment: owned }),
+            };
+        }
+        Ok(&mut self.nodes[node].end)
+    }
+
+    /// The node behind `{name}` at `node`.
+    fn behind_name(&mut self, node: usize) -> usize {
+        let next = self.nodes.len();
+        let child = *self.nodes[node].name.get_or_insert(next);
+        self.nodes.resize_with(next.max(child + 1), Node::default);
+        child
+    }
+
+    /// The node behind a literal at `node`.
+    fn behind_literal(&mut self, node: usize, segment: &str) -> usize {
+        let next = self.nodes.len();
+        let node = &mut self.nodes[node];
+        match node.place(segment.as_bytes()) {
+            Ok(place) => node.literals[place].1,
+            Err(place) => {
+                node.literals.insert(place, (segment.as_bytes().into(), next));
+                self.nodes.push(Node::default());
+                next
+            }
+        }
+    }
+
+    /// The index of the route of a request; `None` where it is unmatched. `path` is in
+    /// [normal form](crate::request::path::NormalPath).
+    ///
+    /// The most specific path that matches decides, even where only a less specific one has the method.
+    #[inline]
+    pub fn route(&self, path: &str, method: &[u8]) -> Option<usize> {
+        let segments = path.as_bytes().strip_prefix(b"/")?;
+        self.find(0, Some(segments))?.route(method)
+    }
+
+    /// The routes of the most specific path from `node` on that matches; `segments` is `None` where the
+    /// path has ended.
+    fn find(&self, node: usize, segments: Option<&[u8]>) -> Option<&Methods> {
+        let node = self.nodes.get(node)?;
+        let Some(segments) = segments else {
+            return node.end.as_ref();
+        };
+        let (segment, behind) = match segments.iter().position(|&byte| byte == b'/') {
+            Some(slash) => (segments.get(..slash)?, segments.get(slash + 1..)),
+            None => (segments, None),
+        };
+        let by_literal = node.literal(segment).and_then(|child| self.find(child, behind));
+        if by_literal.is_some() {
+            return by_literal;
+        }
+        let by_name = node.name.filter(|_| !segment.is_empty()).and_then(|child| self.find(child, behind));
+        by_name.or(node.rest.as_ref())
+    }
+}
+
+/// What a segment of a configured path is.
+enum Segment {
+    Literal,
+    Name,
+    Rest,
+}
+
+/// Reads a segment; `None` where it has braces that make no placeholder.
+fn read_segment(segment: &str) -> Option<Segment> {
+    if !segment.contains(['{', '}']) {
+        return Some(Segment::Literal);
+    }
+    let inner = segment.strip_prefix('{')?.strip_suffix('}')?;
+    let (name, kind) = match inner.strip_prefix('*') {
+        Some(name) => (name, Segment::Rest),
+        None => (inner, Segment::Name),
+    };
+    (!name.is_empty() && !name.contains(['{', '}', '*'])).then_some(kind)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,355 @@
+//! Taking credentials out of the header list: decisions.md section 3.
+//!
+//! First it is settled where a credential is present at all, well-formed or not, and only then is the one
+//! that is present looked at: two of them are ambiguous whatever they say.
+
+pub use super::basic::Scratch;
+pub use super::source::{Source, SourceError};
+
+use super::HeaderList;
+use super::basic::LONGEST_ENCODED;
+use super::bytes;
+use crate::reason::Reason;
+use std::ops::Range;
+
+/// The longest key or tenant, in bytes.
+pub const LONGEST_KEY: usize = 512;
+
+/// The longest token, in bytes.
+pub const LONGEST_TOKEN: usize = 8192;
+
+/// The longest base64 that a key of [`LONGEST_KEY`] bytes and its colon can have.
+const LONGEST_ENCODED_KEY: usize = (LONGEST_KEY + 1).div_ceil(3) * 4;
+
+/// What a credential is, as far as taking it out goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// An opaque text that a key is looked up by.
+    Key,
+    /// An id and a secret.
+    Pair,
+    /// A token.
+    Token,
+    /// The name of a tenant.
+    Tenant,
+}
+
+impl Form {
+    /// The name that configuration has for it.
+    const fn kind(self) -> &'static str {
+        match self {
+            Self::Key => "key",
+            Self::Pair => "basic",
+            Self::Token => "token",
+            Self::Tenant => "tenant",
+        }
+    }
+
+    /// The longest text of a bearer credential or a header's value.
+    const fn longest(self) -> usize {
+        match self {
+            Self::Key | Self::Tenant => LONGEST_KEY,
+            Self::Token => LONGEST_TOKEN,
+            // Never asked: a pair comes from Basic alone.
+            Self::Pair => 0,
+        }
+    }
+
+    /// Refuses a source that gives no such credential (decisions.md section 10).
+    fn check(self, source: &Source) -> Result<(), SourceError> {
+        let (possible, expected) = match self {
+            Self::Key => (true, "any"),
+            Self::Pair => (*source == Source::Basic, "`basic`"),
+            Self::Token | Self::Tenant => (*source != Source::Basic, "`bearer` or `header:NAME`"),
+        };
+        if possible {
+            return Ok(());
+        }
+        Err(SourceError::Form { form: self.kind(), found: source.to_string(), expected })
+    }
+}
+
+/// Why a credential could not be taken out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// No source gives it.
+    Missing,
+    /// What is there is not well-formed.
+    Malformed,
+    /// More than one thing is there that could be it.
+    Ambiguous,
+}
+
+impl Fault {
+    /// The reason that a verdict gives.
+    pub const fn reason(self) -> Reason {
+        match self {
+            Self::Missing => Reason::MissingCredential,
+            Self::Malformed => Reason::MalformedCredential,
+            Self::Ambiguous => Reason::AmbiguousCredential,
+        }
+    }
+}
+
+/// A credential that could not be taken out, and whose challenge answers it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// What is wrong.
+    pub fault: Fault,
+    /// The index of the first listed source that the request used, or 0.
+    pub source: usize,
+}
+
+/// A credential as it was presented. It borrows the header list, and the [`Scratch`] once it is read.
+#[derive(Clone)]
+pub struct Presented<'h> {
+    source: usize,
+    place: Place<'h>,
+}
+
+/// Where the bytes of a credential are.
+#[derive(Clone)]
+enum Place<'h> {
+    /// In a header's value.
+    Header(&'h [u8]),
+    /// In the scratch, with the place of the colon where it is a pair.
+    Scratch { whole: Range<usize>, colon: Option<usize> },
+}
+
+impl<'h> Presented<'h> {
+    /// The index of the source that gave it.
+    #[inline]
+    pub fn source(&self) -> usize {
+        self.source
+    }
+
+    /// The whole credential; of a pair, `id:secret`. `scratch` is the one that it was taken out with.
+    #[inline]
+    pub fn bytes<'s>(&self, scratch: &'s Scratch) -> &'s [u8]
+    where
+        'h: 's,
+    {
+        match &self.place {
+            Place::Header(value) => value,
+            Place::Scratch { whole, .. } => scratch.content().get(whole.clone()).unwrap_or_default(),
+        }
+    }
+
+    /// Id and secret, of a pair. `scratch` is the one that it was taken out with.
+    #[inline]
+    pub fn pair<'s>(&self, scratch: &'s Scratch) -> Option<(&'s [u8], &'s [u8])>
+    where
+        'h: 's,
+    {
+        let Place::Scratch { colon: Some(colon), .. } = self.place else {
+            return None;
+        };
+        let (id, rest) = self.bytes(scratch).split_at_checked(colon)?;
+        Some((id, rest.get(1..)?))
+    }
+}
+
+/// A scheme of the `Authorization` header.
+#[derive(Clone, Copy)]
+enum Scheme {
+    Bearer,
+    Basic,
+}
+
+impl Scheme {
+    /// What stands after the scheme and its spaces; `None` where the value has another scheme.
+    #[inline]
+    fn credential(self, value: &[u8]) -> Option<&[u8]> {
+        let name: &[u8] = match self {
+            Self::Bearer => b"bearer",
+            Self::Basic => b"basic",
+        };
+        let (scheme, rest) = bytes::trim(value).split_at_checked(name.len())?;
+        let ends = matches!(rest, [] | [b' ', ..]);
+        (ends && scheme.eq_ignore_ascii_case(name)).then(|| bytes::without_leading_spaces(rest))
+    }
+}
+
+/// The name of a header, ready to be compared.
+struct HeaderName {
+    name: Box<[u8]>,
+    /// The name as a gateway may fold it.
+    folded: Box<[u8]>,
+}
+
+/// The byte that a gateway may make of a name's.
+#[inline]
+fn fold(byte: u8) -> u8 {
+    match byte {
+        b'_' | b'.' => b'-',
+        other => other.to_ascii_lowercase(),
+    }
+}
+
+impl HeaderName {
+    fn new(name: &str) -> Self {
+        Self { name: name.bytes().collect(), folded: name.bytes().map(fold).collect() }
+    }
+
+    /// The header of that name. An alias is as good as a second one: a gateway behind may make it that.
+    #[inline]
+    fn find<'h, H: HeaderList + ?Sized>(&self, headers: &'h H) -> Presence<'h> {
+        let mut found = Presence::Absent;
+        for index in 0..headers.count() {
+            let (name, value) = headers.field(index);
+            // Folding keeps the length, which tells most names apart.
+            if name.len() != self.folded.len()
+                || !name.iter().copied().map(fold).eq(self.folded.iter().copied())
+            {
+                continue;
+            }
+            if !matches!(found, Presence::Absent) || !name.eq_ignore_ascii_case(&self.name) {
+                return Presence::Ambiguous;
+            }
+            found = Presence::Present(value);
+        }
+        found
+    }
+}
+
+/// The `Authorization` header, whatever its scheme.
+#[inline]
+fn find_authorization<H: HeaderList + ?Sized>(headers: &H) -> Presence<'_> {
+    const NAME: &[u8] = b"authorization";
+    let mut found = Presence::Absent;
+    for index in 0..headers.count() {
+        let (name, value) = headers.field(index);
+        if name.len() == NAME.len() && name.eq_ignore_ascii_case(NAME) {
+            if !matches!(found, Presence::Absent) {
+                return Presence::Ambiguous;
+            }
+            found = Presence::Present(value);
+        }
+    }
+    found
+}
+
+/// Whether something is there, well-formed or not.
+#[derive(Clone, Copy)]
+enum Presence<'h> {
+    Absent,
+    Present(&'h [u8]),
+    Ambiguous,
+}
+
+/// A source, ready to be looked for.
+enum Lookup {
+    Scheme(Scheme),
+    Header(HeaderName),
+}
+
+/// The sources of one credential, ready to take it out of requests.
+pub struct Extractor {
+    form: Form,
+    lookups: Box<[Lookup]>,
+}
+
+impl Extractor {
+    /// Prepares `sources`, in the order configured, for a credential of that form.
+    ///
+    /// Refused are sources that cannot give it, and two that are the same place: names that differ only
+    /// where [aliases](self) do are, because every request would be ambiguous.
+    pub fn new(sources: &[Source], form: Form) -> Result<Self, SourceError> {
+        if sources.is_empty() {
+            return Err(SourceError::None);
+        }
+        let mut places = Vec::with_capacity(sources.len());
+        for source in sources {
+            form.check(source)?;
+            let place = source.to_string().bytes().map(fold).collect::<Vec<_>>();
+            if let Some(earlier) = places.iter().position(|earlier| *earlier == place) {
+                let first = sources.get(earlier).map(Source::to_string).unwrap_or_default();
+                return Err(SourceError::Repeated { first, second: source.to_string() });
+            }
+            places.push(place);
+        }
+        let lookups = sources.iter().map(|source| match source {
+            Source::Bearer => Lookup::Scheme(Scheme::Bearer),
+            Source::Basic => Lookup::Scheme(Scheme::Basic),
+            Source::Header(name) => Lookup::Header(HeaderName::new(name)),
+        });
+        Ok(Self { form, lookups: lookups.collect() })
+    }
+
+    /// Takes the credential out of `headers`. What has to be decoded goes to `scratch`.
+    ///
+    /// One scratch does for all credentials of a request: each decodes the same header into it.
+    pub fn extract<'h, H: HeaderList + ?Sized>(
+        &self,
+        headers: &'h H,
+        scratch: &mut Scratch,
+    ) -> Result<Presented<'h>, Failure> {
+        let mut authorization = None;
+        let mut used: Option<(usize, &Lookup, &'h [u8])> = None;
+        for (index, lookup) in self.lookups.iter().enumerate() {
+            let presence = match lookup {
+                Lookup::Header(name) => name.find(headers),
+                Lookup::Scheme(scheme) => {
+                    match *authorization.get_or_insert_with(|| find_authorization(headers)) {
+                        Presence::Present(value) => {
+                            scheme.credential(value).map_or(Presence::Absent, Presence::Present)
+                        }
+                        other => other,
+                    }
+                }
+            };
+            match (presence, &used) {
+                (Presence::Absent, _) => {}
+                (Presence::Present(value), None) => used = Some((index, lookup, value)),
+                (Presence::Present(_) | Presence::Ambiguous, earlier) => {
+                    let source = earlier.map_or(index, |(earlier, ..)| earlier);
+                    return Err(Failure { fault: Fault::Ambiguous, source });
+                }
+            }
+        }
+        let Some((source, lookup, value)) = used else {
+            return Err(Failure { fault: Fault::Missing, source: 0 });
+        };
+        let place = match lookup {
+            Lookup::Scheme(Scheme::Bearer) => self.bearer(value),
+            Lookup::Scheme(Scheme::Basic) => self.basic(value, scratch),
+            Lookup::Header(_) => self.header(bytes::trim(value)),
+        };
+        let place = place.ok_or(Failure { fault: Fault::Malformed, source })?;
+        Ok(Presented { source, place })
+    }
+
+    /// A bearer credential, where it is well-formed.
+    #[inline]
+    fn bearer<'h>(&self, value: &'h [u8]) -> Option<Place<'h>> {
+        // The length first: a long one is not even looked through.
+        let fits = value.len() <= self.form.longest();
+        let unpadded = if fits { bytes::without_padding(value) } else { &[] };
+        (!unpadded.is_empty() && bytes::are_token_characters(unpadded)).then_some(Place::Header(value))
+    }
+
+    /// A header's value, where it is well-formed.
+    #[inline]
+    fn header<'h>(&self, value: &'h [u8]) -> Option<Place<'h>> {
+        let fits = !value.is_empty() && value.len() <= self.form.longest();
+        (fits && bytes::are_visible(value)).then_some(Place::Header(value))
+    }
+
+    /// A key or a pair that comes as Basic, where it is well-formed.
+    fn basic(&self, encoded: &[u8], scratch: &mut Scratch) -> Option<Place<'static>> {
+        let pair = self.form == Form::Pair;
+        if encoded.len() > if pair { LONGEST_ENCODED } else { LONGEST_ENCODED_KEY } {
+            return None;
+        }
+        let colon = scratch.decode(encoded).filter(|&colon| colon > 0)?;
+        let length = scratch.content().len();
+        match (pair, colon + 1 < length) {
+            (true, true) => Some(Place::Scratch { whole: 0..length, colon: Some(colon) }),
+            (false, false) if colon <= LONGEST_KEY => Some(Place::Scratch { whole: 0..colon, colon: None }),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
