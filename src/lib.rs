@@ -14,3 +14,4 @@ pub mod reason;
 pub mod realm;
 pub mod request;
 pub mod time;
+pub mod token;
