@@ -25,9 +25,7 @@ pub struct Grant<'a> {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum IssueError {
     /// The key has no private half.
-    #[error(
-        "token key `{kid}` has no `private_key`, so it verifies tokens but cannot issue them; add it to the keyring"
-    )]
+    #[error("token key `{kid}` has no `private_key`, so it cannot issue tokens; add it to the keyring")]
     CannotSign {
         /// The key's id.
         kid: String,
@@ -41,9 +39,7 @@ pub enum IssueError {
         scope: String,
     },
     /// Two claims have the same name.
-    #[error(
-        "two claims of the token would be named `{name}`; give each `…_claim` of the credential a name of its own"
-    )]
+    #[error("two claims of the token would be named `{name}`; give each `…_claim` a name of its own")]
     ClaimName {
         /// The name.
         name: String,

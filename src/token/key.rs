@@ -73,7 +73,7 @@ pub enum KeyError {
     },
     /// The algorithm takes PEM keys.
     #[error(
-        "token key `{kid}`: {algorithm} takes `public_key` or `private_key`, found `secret`; give PEM keys"
+        "token key `{kid}`: {algorithm} takes PEM keys, found `secret`; give `public_key` or `private_key`"
     )]
     NotPem {
         /// The key's id.
