@@ -10,7 +10,10 @@
 
 #![deny(unsafe_code)]
 
-pub mod reason;
+pub mod keyring;
 pub mod realm;
+pub mod reason;
+pub mod record;
 pub mod request;
 pub mod time;
+pub mod token;
