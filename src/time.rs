@@ -14,12 +14,22 @@ pub struct Timestamp {
 impl Timestamp {
     /// The point `seconds` after the epoch.
     pub const fn from_seconds(seconds: u64) -> Self {
-        Self { seconds, nanoseconds: 0 }
+        Self {
+            seconds,
+            nanoseconds: 0,
+        }
     }
 
     /// The point `seconds` and `nanoseconds` after the epoch; `None` where `nanoseconds` fills a second.
     pub const fn new(seconds: u64, nanoseconds: u32) -> Option<Self> {
-        if nanoseconds < 1_000_000_000 { Some(Self { seconds, nanoseconds }) } else { None }
+        if nanoseconds < 1_000_000_000 {
+            Some(Self {
+                seconds,
+                nanoseconds,
+            })
+        } else {
+            None
+        }
     }
 
     /// The system's real-time clock in its coarse form: a few nanoseconds to read, a few milliseconds

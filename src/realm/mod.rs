@@ -5,7 +5,18 @@
 //! decisions.md sections 1, 4 and 10; what comes out of a snapshot is put through the same checks again
 //! ([`Realm::check`]), because a file can say anything.
 
+pub(crate) mod document;
+mod fault;
 pub mod key_format;
+mod read;
+mod route_rules;
+mod rules;
+
+pub(crate) use fault::known_names;
+pub use fault::{ConfigError, Fault, KeyPath, Step};
+pub use route_rules::{PathError, Segment, segments};
+pub use rules::{MAX_CREDENTIALS, MAX_ENVIRONMENTS, MAX_NAME, MAX_RATE_LIMITS};
+pub(crate) use rules::{MAX_KEY, MAX_PAIR, MAX_SECONDS};
 
 use crate::request::credential::Source;
 use serde::{Deserialize, Serialize};

@@ -1,0 +1,342 @@
+//! The keyring: the peppers and token keys of a server, `keyring.toml`. It never enters a snapshot, and
+//! nothing in it is ever put into a message.
+
+use crate::realm::document::{Document, Table};
+use crate::realm::{ConfigError, Configuration, Fault, KeyPath};
+use crate::token;
+use base64::Engine as _;
+use base64::alphabet::STANDARD;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use std::collections::{BTreeMap, HashSet};
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use thiserror::Error;
+use zeroize::Zeroizing;
+
+/// A secret that every digest of a key depends on. Wiped when dropped.
+pub struct Pepper {
+    id: u32,
+    // Boxed, so that moving a pepper leaves no copy behind.
+    key: Box<Zeroizing<[u8; 32]>>,
+}
+
+impl Pepper {
+    /// The id that snapshots name it by.
+    pub fn id(&self) -> u32 {
+        self.id
+    }
+
+    /// The secret.
+    pub fn key(&self) -> &[u8; 32] {
+        &self.key
+    }
+}
+
+/// The token keys of one realm.
+struct RealmKeys {
+    /// The line of the first of them, for a realm that turns out to be unknown.
+    line: usize,
+    place: KeyPath,
+    keys: Vec<token::Key>,
+}
+
+/// What a server knows and a snapshot does not.
+pub struct Keyring {
+    file: String,
+    peppers: Vec<Pepper>,
+    token_keys: BTreeMap<String, RealmKeys>,
+}
+
+/// Why there is no keyring.
+#[derive(Debug, Error)]
+pub enum KeyringError {
+    /// It cannot be opened or read.
+    #[error("the keyring {file} cannot be read: {source}; `keyward keyring new` writes a new one", file = file.display())]
+    Unreadable {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// It is a directory, a pipe or the like.
+    #[error("the keyring {file} is not a regular file", file = file.display())]
+    NotAFile {
+        /// The file.
+        file: PathBuf,
+    },
+    /// Others than its owner may read or write it.
+    #[error(
+        "the keyring {file} has mode {mode:04o}, so others than its owner can get at its secrets; run \
+         `chmod 600 {file}`",
+        file = file.display()
+    )]
+    Exposed {
+        /// The file.
+        file: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// It is not text.
+    #[error("the keyring {file} is not UTF-8 text", file = file.display())]
+    NotText {
+        /// The file.
+        file: PathBuf,
+    },
+    /// What it says breaks a rule.
+    #[error(transparent)]
+    Content(#[from] ConfigError),
+}
+
+impl Keyring {
+    /// Reads the file, which nobody but its owner may have access to.
+    pub fn load(path: &Path) -> Result<Self, KeyringError> {
+        let unreadable = |source| KeyringError::Unreadable {
+            file: path.to_owned(),
+            source,
+        };
+        let mut file = File::open(path).map_err(unreadable)?;
+        // Of the open file, not of the path: that may be another one by now.
+        let metadata = file.metadata().map_err(unreadable)?;
+        if !metadata.is_file() {
+            return Err(KeyringError::NotAFile {
+                file: path.to_owned(),
+            });
+        }
+        let mode = metadata.mode() & 0o7777;
+        if mode & 0o077 != 0 {
+            return Err(KeyringError::Exposed {
+                file: path.to_owned(),
+                mode,
+            });
+        }
+        // Room for all of it at once: a buffer that grows leaves copies behind.
+        let room = usize::try_from(metadata.len())
+            .unwrap_or(0)
+            .saturating_add(1);
+        let mut bytes = Zeroizing::new(Vec::with_capacity(room));
+        file.read_to_end(&mut bytes).map_err(unreadable)?;
+        let text = std::str::from_utf8(&bytes).map_err(|_| KeyringError::NotText {
+            file: path.to_owned(),
+        })?;
+        Ok(Self::read(text, &path.to_string_lossy())?)
+    }
+
+    /// Reads the text of a `keyring.toml`. `file` is what errors call it.
+    pub fn read(text: &str, file: &str) -> Result<Self, ConfigError> {
+        let mut document = Document::parse(text, file)?;
+        let keyring = Self::walk(&document, file);
+        let keyring = keyring.map_err(|fault| document.error(fault));
+        document.wipe();
+        keyring
+    }
+
+    fn walk(document: &Document<'_>, file: &str) -> Result<Self, Fault> {
+        let root = document.root();
+        root.only(&["pepper", "token_key"], " of a keyring")?;
+        let mut peppers = Vec::new();
+        let mut ids = HashSet::new();
+        for table in root.list_of_tables("pepper")? {
+            let pepper = pepper(&table)?;
+            if !ids.insert(pepper.id) {
+                return Err(table
+                    .fault("id", format!("a second pepper of id {}", pepper.id))
+                    .expecting("an id for each; snapshots name the pepper that they need by it"));
+            }
+            peppers.push(pepper);
+        }
+        let mut token_keys: BTreeMap<String, RealmKeys> = BTreeMap::new();
+        let mut kids = HashSet::new();
+        for table in root.list_of_tables("token_key")? {
+            let (realm, key) = token_key(&table)?;
+            if !kids.insert((realm, key.kid().to_owned())) {
+                let found = format!("a second key {:?} of realm {realm:?}", key.kid());
+                return Err(table
+                    .fault("kid", found)
+                    .expecting("a kid for each key of a realm"));
+            }
+            let of_realm = token_keys.entry(realm.to_owned()).or_insert_with(|| {
+                let place = table.at("realm");
+                let line = document.error(Fault::new(place.clone(), "")).line;
+                RealmKeys {
+                    line,
+                    place,
+                    keys: Vec::new(),
+                }
+            });
+            of_realm.keys.push(key);
+        }
+        Ok(Self {
+            file: file.to_owned(),
+            peppers,
+            token_keys,
+        })
+    }
+
+    /// The pepper of that id.
+    pub fn pepper(&self, id: u32) -> Option<&Pepper> {
+        self.peppers.iter().find(|pepper| pepper.id == id)
+    }
+
+    /// The pepper for new digests: the last one listed.
+    pub fn newest_pepper(&self) -> Option<&Pepper> {
+        self.peppers.last()
+    }
+
+    /// Every pepper, in the order listed. None where realms need no digests.
+    pub fn peppers(&self) -> &[Pepper] {
+        &self.peppers
+    }
+
+    /// The token keys of that realm, in the order listed.
+    pub fn token_keys(&self, realm: &str) -> &[token::Key] {
+        self.token_keys
+            .get(realm)
+            .map_or(&[], |of_realm| &of_realm.keys)
+    }
+
+    /// Refuses token keys of realms that the configuration does not have.
+    pub fn check_realms(&self, configuration: &Configuration) -> Result<(), ConfigError> {
+        let unknown = |(name, of_realm): (&String, &RealmKeys)| {
+            let names = || configuration.realms.iter().map(|realm| &realm.name);
+            (!names().any(|known| known == name)).then(|| ConfigError {
+                file: self.file.clone(),
+                line: of_realm.line,
+                fault: Fault::new(of_realm.place.clone(), format!("unknown realm {name:?}"))
+                    .among(name, names()),
+            })
+        };
+        self.token_keys.iter().find_map(unknown).map_or(Ok(()), Err)
+    }
+
+    /// The text of a new keyring, with one pepper from the system's random source.
+    pub fn generate() -> io::Result<Zeroizing<String>> {
+        let mut key = Zeroizing::new([0_u8; 32]);
+        getrandom::fill(&mut *key).map_err(|error| io::Error::other(error.to_string()))?;
+        let mut text = Zeroizing::new(String::with_capacity(NEW_KEYRING.len() + 2 * key.len()));
+        let (before, after) = NEW_KEYRING.split_once("KEY").unwrap_or((NEW_KEYRING, ""));
+        text.push_str(before);
+        for byte in key.iter() {
+            for digit in [byte >> 4, byte & 15] {
+                text.extend(char::from_digit(digit.into(), 16));
+            }
+        }
+        text.push_str(after);
+        Ok(text)
+    }
+}
+
+const NEW_KEYRING: &str = r#"# The keyring of keyward. It holds every secret that a server needs to verify keys. Whoever has this file
+# and a snapshot can test guesses of keys; whoever lost it has to issue every key anew. So keep it at mode
+# 600, out of version control, and backed up where secrets are.
+
+# Digests in a snapshot depend on a pepper. The last one listed is used for new digests, and all are tried.
+# To change it, add a second [[pepper]] below with another id, hand the file to the servers, build a new
+# snapshot from the keys, and remove the first when no snapshot in use names it any more.
+[[pepper]]
+id = 1
+key = "KEY"
+
+# Realms that take tokens need the keys that tokens are signed with: one of these for each.
+# [[token_key]]
+# realm = "name of the realm"
+# kid = "k1"                       # what the token's header calls the key
+# alg = "ES256"                    # HS256/384/512, RS256/384/512, PS256/384/512, ES256/384, EdDSA
+# public_key = """PEM"""           # private_key = """PEM""" only where tokens are issued
+# secret = "base64"                # of HS* keys, in place of the two
+"#;
+
+fn pepper(table: &Table<'_, '_>) -> Result<Pepper, Fault> {
+    const EXPECTED: &str = "64 hex digits";
+    table.only(&["id", "key"], " of a pepper")?;
+    let id = table
+        .whole("id")?
+        .ok_or_else(|| table.fault("id", "is missing").expecting("a number"))?;
+    let id = u32::try_from(id).map_err(|_| {
+        table
+            .fault("id", format!("{id}"))
+            .expecting("a number up to 4294967295")
+    })?;
+    let digits = table.required_text("key", EXPECTED)?;
+    let fault = |found: String| table.fault("key", found).expecting(EXPECTED);
+    if digits.len() != 64 {
+        return Err(fault(format!("a text of {} bytes", digits.len())));
+    }
+    let mut key = Box::new(Zeroizing::new([0; 32]));
+    for (byte, pair) in key.iter_mut().zip(digits.as_bytes().chunks_exact(2)) {
+        for digit in pair {
+            let value = char::from(*digit)
+                .to_digit(16)
+                .and_then(|value| u8::try_from(value).ok())
+                .ok_or_else(|| fault("a text that is not all hex digits".to_owned()))?;
+            *byte = *byte << 4 | value;
+        }
+    }
+    Ok(Pepper { id, key })
+}
+
+/// Padding may be left out: a shell's tools differ in that.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+fn token_key<'d>(table: &Table<'d, '_>) -> Result<(&'d str, token::Key), Fault> {
+    const NAMES: [&str; 6] = ["realm", "kid", "alg", "secret", "public_key", "private_key"];
+    table.only(&NAMES, " of a token key")?;
+    let realm = table.required_text("realm", "the name of the realm that takes its tokens")?;
+    let kid = table.required_text("kid", "what the header of a token calls the key")?;
+    if kid.is_empty() {
+        return Err(table.fault("kid", "an empty kid"));
+    }
+    let named =
+        |place: &str, found: &str| table.fault(place, format!("token key {kid:?}: {found}"));
+    let alg = table.text("alg")?.ok_or_else(|| {
+        named("alg", "alg is missing").expecting(token::Algorithm::NAMES.join(", "))
+    })?;
+    let algorithm = token::Algorithm::from_name(alg).ok_or_else(|| {
+        named("alg", &format!("unknown alg {alg:?}")).among(alg, token::Algorithm::NAMES.iter())
+    })?;
+    let symmetric = alg.starts_with("HS");
+    let foreign: &[&str] = if symmetric {
+        &["public_key", "private_key"]
+    } else {
+        &["secret"]
+    };
+    if let Some(name) = foreign.iter().find(|name| table.has(name)) {
+        let expected = if symmetric {
+            "`secret` alone"
+        } else {
+            "`public_key`, `private_key` or both"
+        };
+        return Err(named(name, &format!("not of a key for {alg}")).expecting(expected));
+    }
+    let key = if symmetric {
+        let Some(secret) = table.text("secret")? else {
+            return Err(named("secret", "is missing").expecting("the secret in base64"));
+        };
+        let secret = Zeroizing::new(BASE64.decode(secret).map_err(|_| {
+            // What the decoder says would quote a byte of the secret.
+            named("secret", "not base64").expecting("the standard alphabet: A-Z, a-z, 0-9, + and /")
+        })?);
+        token::Key::from_secret(kid.to_owned(), algorithm, &secret)
+            .map_err(|error| named("secret", &error.to_string()))?
+    } else {
+        let (public, private) = (table.text("public_key")?, table.text("private_key")?);
+        if public.is_none() && private.is_none() {
+            return Err(named("public_key", "is missing").expecting("a PEM text"));
+        }
+        let place = if public.is_some() {
+            "public_key"
+        } else {
+            "private_key"
+        };
+        token::Key::from_pem(kid.to_owned(), algorithm, public, private)
+            .map_err(|error| named(place, &error.to_string()))?
+    };
+    Ok((realm, key))
+}
+
+#[cfg(test)]
+mod tests;
