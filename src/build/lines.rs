@@ -9,7 +9,7 @@ use crate::digest::{DigestKey, sha256};
 use crate::format::record::{Attributes, NEVER};
 use crate::keyring::Keyring;
 use crate::realm::{Configuration, CredentialKind};
-use crate::record::{KeyRecord, Material, RecordError, RecordRules, ResolvedKey};
+use crate::record::{KeyRecord, Material, RecordRules, ResolvedKey};
 use crate::request::address::AddressSet;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
@@ -87,10 +87,10 @@ pub(super) fn read(
         scope_sets: Interner::new(),
         address_sets: Interner::new(),
     };
+    let (block_sender, blocks) = sync_channel(WAITING);
+    let (parsed_sender, parsed) = sync_channel(WAITING);
+    let blocks = Mutex::new(blocks);
     thread::scope(|scope| {
-        let (block_sender, blocks) = sync_channel(WAITING);
-        let (parsed_sender, parsed) = sync_channel(WAITING);
-        let blocks = Mutex::new(blocks);
         let reader = scope.spawn(move || cut(input, &block_sender));
         // The workers share the receiver by reference, and it must go when they do, so that the reader
         // stops where the collector gave up.
@@ -197,7 +197,7 @@ fn parse(rules: &Rules<'_>, block: &Block) -> Result<Parsed, WrongLine> {
         let key = rules.records.resolve(&record).map_err(|error| wrong(error.into()))?;
         // A line number past 2^32 cannot be told apart from others, and there is no room for so many keys.
         let line = u32::try_from(number).unwrap_or(u32::MAX);
-        parsed.add(rules, &key, line).ok_or_else(|| wrong(RecordError::too_much().into()))?;
+        parsed.add(rules, &key, line).ok_or_else(|| wrong(LineError::TooMuch))?;
     }
     Ok(parsed)
 }

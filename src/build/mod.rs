@@ -77,6 +77,9 @@ pub enum LineError {
         /// The longest that is read.
         limit: usize,
     },
+    /// It has more of something than a record can count.
+    #[error("the record has more than a snapshot can hold: more than 65,535 credentials or rate limits, or too many names in the file")]
+    TooMuch,
     /// Its id stands in the realm already.
     #[error("key \"{id}\": the id \"{other}\" is already in the realm \"{realm}\" (line {other_line}); ids are unique in a realm")]
     DuplicateId {

@@ -170,6 +170,6 @@ fn read_header(path: &Path) -> io::Result<Result<Option<Header>, FormatError>> {
     };
     let length = file.metadata()?.len();
     let mut page = Vec::with_capacity(PAGE);
-    io::Read::by_ref(&mut file).take(PAGE as u64).read_to_end(&mut page)?;
+    file.by_ref().take(PAGE as u64).read_to_end(&mut page)?;
     Ok(Header::read(&page, length).map(Some))
 }

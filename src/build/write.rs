@@ -6,8 +6,8 @@ use super::{BuildError, Collection, Progress, Stamp};
 use crate::digest::{Digest, pepper_check};
 use crate::format::header::{Header, Kind, MINOR, Section};
 use crate::format::record::{self, Attributes, PEPPER_LENGTH, RECORD_LENGTH, SET_LIMIT};
+use crate::realm::Realm;
 use crate::format::{HASH_LENGTH, PAGE, id_prefix, pages, table};
-use crate::snapshot::Snapshot;
 use std::io::{self, Seek, SeekFrom, Write};
 
 /// How much is written at once, in bytes.
@@ -211,7 +211,7 @@ impl Collection {
     /// The slots of the keys that tokens can be bound to, by the prefix of their ids.
     fn id_index(&self, layout: &Layout) -> Vec<(u64, u32)> {
         let realms = self.realm_numbers();
-        let bound: Vec<bool> = self.configuration.realms.iter().map(Snapshot::has_token_credential).collect();
+        let bound: Vec<bool> = self.configuration.realms.iter().map(Realm::has_tokens).collect();
         let slots = place(self.items.iter().map(super::Item::prefix), layout.capacity);
         let entries = self.items.iter().zip(slots).filter_map(|(item, (slot, _))| {
             let realm = realms.get(usize::from(item.credential())).copied()?;

@@ -2,6 +2,7 @@
 
 use super::bytes_at;
 use crate::digest::{DIGEST_LENGTH, Digest};
+use crate::record::Status;
 
 /// Bytes in a record: one cache line, so that a lookup costs one miss.
 pub const RECORD_LENGTH: usize = 64;
@@ -17,42 +18,23 @@ pub const ID_LIMIT: usize = u8::MAX as usize;
 /// Scope sets and address sets that a snapshot can tell apart.
 pub const SET_LIMIT: u32 = (1 << 24) - 2;
 
-/// What may be done with a key at all.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Status {
-    /// It may be used.
-    Active = 1,
-    /// It authenticates and is refused: the account is on hold.
-    Suspended = 2,
-    /// It is dead.
-    Revoked = 3,
-    /// It authenticates and is refused: not approved yet.
-    Pending = 4,
+#[inline]
+const fn status_from_byte(byte: u8) -> Option<Status> {
+    match byte {
+        1 => Some(Status::Active),
+        2 => Some(Status::Suspended),
+        3 => Some(Status::Revoked),
+        4 => Some(Status::Pending),
+        _ => None,
+    }
 }
 
-impl Status {
-    /// Every status.
-    pub const ALL: [Self; 4] = [Self::Active, Self::Suspended, Self::Revoked, Self::Pending];
-
-    /// The name that key records use.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Active => "active",
-            Self::Suspended => "suspended",
-            Self::Revoked => "revoked",
-            Self::Pending => "pending",
-        }
-    }
-
-    #[inline]
-    const fn from_byte(byte: u8) -> Option<Self> {
-        match byte {
-            1 => Some(Self::Active),
-            2 => Some(Self::Suspended),
-            3 => Some(Self::Revoked),
-            4 => Some(Self::Pending),
-            _ => None,
-        }
+const fn status_byte(status: Status) -> u8 {
+    match status {
+        Status::Active => 1,
+        Status::Suspended => 2,
+        Status::Revoked => 3,
+        Status::Pending => 4,
     }
 }
 
@@ -101,7 +83,7 @@ impl Attributes {
             rate_limit: u16::from_le_bytes([r0, r1]),
             credential: u16::from_le_bytes([c0, c1]),
             environment,
-            status: Status::from_byte(status)?,
+            status: status_from_byte(status)?,
         })
     }
 
@@ -117,7 +99,7 @@ impl Attributes {
         let [c0, c1] = self.credential.to_le_bytes();
         [
             i0, i1, i2, i3, i4, self.id_length, t0, t1, t2, t3, s0, s1, s2, a0, a1, a2, n0, n1, n2, n3, n4, e0,
-            e1, e2, e3, e4, r0, r1, c0, c1, self.environment, self.status as u8,
+            e1, e2, e3, e4, r0, r1, c0, c1, self.environment, status_byte(self.status),
         ]
     }
 }

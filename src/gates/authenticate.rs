@@ -5,9 +5,11 @@ use super::plan::{CredentialPlan, Expected, KeyPlan, KindPlan};
 use super::verdict::{Challenge, Outcome};
 use super::{Passage, Refusal};
 use crate::digest::sha256;
-use crate::format::record::{NEVER, Status};
+use crate::format::record::NEVER;
 use crate::reason::Reason;
+use crate::record::Status;
 use crate::realm::TokenRules;
+use crate::realm::key_format::Fit;
 use crate::request::credential::{Fault, Presented, Scratch};
 use crate::request::{HeaderList, Request};
 use crate::snapshot::Entry;
@@ -119,7 +121,7 @@ pub(super) fn authenticate<'h, H: HeaderList + ?Sized, O: Observer>(
                 })
             }
             KindPlan::Tenant => {
-                identity.tenants.push(presented.header().unwrap_or_default());
+                identity.tenants.push(presented.header_value().unwrap_or_default());
                 Ok(())
             }
         };
@@ -183,7 +185,7 @@ fn verify_key<H: HeaderList + ?Sized>(
     if let Some(matcher) = &keys.matcher {
         // The format of a pair is that of its secret.
         let formatted = presented.pair(scratch).map_or(whole, |(_, secret)| secret);
-        if !matcher.matches(formatted) {
+        if matcher.fit(formatted) == Fit::Not {
             return Err(Reason::MalformedCredential.into());
         }
     }

@@ -22,13 +22,13 @@ use crate::limits::Limiter;
 use crate::reason::Reason;
 use crate::request::path::{PathBuffer, normalize};
 use crate::request::{HeaderList, Request};
-use crate::snapshot::{Damaged, Entry};
+use crate::snapshot::Damaged;
 use crate::time::Timestamp;
 use authenticate::authenticate;
 use authorize::authorize;
 use batch::Prepared;
 use plan::{RealmPlan, RoutePlan};
-use verdict::{Challenge, MissingScope, Outcome};
+use verdict::{Challenge, Outcome};
 
 /// Decides a request from a plan, and tells `observer` what each gate saw.
 pub(crate) fn decide<'r, H: HeaderList + ?Sized, O: Observer>(

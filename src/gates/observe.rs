@@ -81,7 +81,7 @@ pub trait Observer {
 }
 
 /// Nobody: what a verify call tells.
-pub(super) struct Silent;
+pub(crate) struct Silent;
 
 impl Observer for Silent {
     #[inline(always)]

@@ -6,7 +6,7 @@ use super::router::Router;
 use crate::digest::{DigestKey, pepper_check};
 use crate::keyring::Keyring;
 use crate::limits::Gcra;
-use crate::realm::key_format::KeyMatcher;
+use crate::realm::key_format::Matcher;
 use crate::realm::{Credential, CredentialKind, KeyRules, Realm, TokenRules, Unmatched};
 use crate::reason::Reason;
 use crate::request::address::ProxyList;
@@ -92,7 +92,7 @@ pub(super) enum KindPlan {
 
 /// How the keys of a credential are found.
 pub(super) struct KeyPlan {
-    pub(super) matcher: Option<KeyMatcher>,
+    pub(super) matcher: Option<Matcher>,
     pub(super) sha256: bool,
     /// One for each pepper of the snapshot.
     pub(super) digest_keys: Vec<DigestKey>,

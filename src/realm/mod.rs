@@ -64,6 +64,19 @@ pub struct Realm {
     pub errors: BTreeMap<String, AnswerOverride>,
 }
 
+impl Realm {
+    /// Whether keys are looked up by their digests, for which a pepper is needed.
+    pub fn needs_digests(&self) -> bool {
+        let digested = |kind: &CredentialKind| matches!(kind, CredentialKind::Key(_) | CredentialKind::Basic(_));
+        self.credentials.iter().any(|credential| digested(&credential.kind))
+    }
+
+    /// Whether tokens can be bound to the realm's keys.
+    pub fn has_tokens(&self) -> bool {
+        self.credentials.iter().any(|credential| matches!(credential.kind, CredentialKind::Token(_)))
+    }
+}
+
 /// What happens to an authenticated request that no route matches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -135,6 +135,15 @@ impl<'h> Presented<'h> {
         }
     }
 
+    /// The whole credential, where a header's value has it as it is and nothing was decoded.
+    #[inline]
+    pub fn header_value(&self) -> Option<&'h [u8]> {
+        match self.place {
+            Place::Header(value) => Some(value),
+            Place::Scratch { .. } => None,
+        }
+    }
+
     /// Id and secret, of a pair. `scratch` is the one that it was taken out with.
     #[inline]
     pub fn pair<'s>(&self, scratch: &'s Scratch) -> Option<(&'s [u8], &'s [u8])>

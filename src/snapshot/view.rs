@@ -6,10 +6,10 @@ use super::pages::Pages;
 use super::{Check, SMALL};
 use crate::digest::Digest;
 use crate::format::header::{FormatError, Header, Kind, Section};
-use crate::format::record::{Attributes, PEPPER_LENGTH, RECORD_LENGTH, Slot, Status};
+use crate::format::record::{Attributes, PEPPER_LENGTH, RECORD_LENGTH, Slot};
 use crate::format::table::Table;
 use crate::format::{HASH_LENGTH, PAGE, bytes_at, home, id_prefix, u32_at};
-use crate::realm::{Configuration, CredentialKind, Realm};
+use crate::realm::{Configuration, Realm};
 use hashbrown::HashMap;
 use std::net::IpAddr;
 use std::ops::Range;
@@ -407,11 +407,6 @@ impl Snapshot {
 
     fn text(&self, placed: &Placed, number: u32) -> Option<&str> {
         str::from_utf8(self.item(placed, number)?).ok()
-    }
-
-    /// Whether tokens can be bound to the keys of that realm.
-    pub fn has_token_credential(realm: &Realm) -> bool {
-        realm.credentials.iter().any(|credential| matches!(credential.kind, CredentialKind::Token(_)))
     }
 }
 
