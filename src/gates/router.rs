@@ -4,7 +4,8 @@
 //! `/files/{name}/meta` beside `/files/{*rest}`. Its `{*rest}` is never empty either, and it matches parts
 //! of a segment. No path visits a node twice, so the worst path costs no more than the table is large.
 
-use crate::request::path::is_canonical_segment;
+use crate::request::path::{NormalPath, is_canonical_segment};
+use std::cmp::Ordering;
 use thiserror::Error;
 
 /// The most segments that a route may have. It bounds how deep a search goes.
@@ -119,11 +120,28 @@ impl Methods {
     }
 }
 
+/// The first eight bytes of a segment, filled up with zeros, which no path contains: what most segments
+/// are told apart by.
+#[inline(always)]
+fn head(segment: &[u8]) -> u64 {
+    match segment.first_chunk() {
+        Some(head) => u64::from_le_bytes(*head),
+        None => segment.iter().rev().fold(0, |head, &byte| head << 8 | u64::from(byte)),
+    }
+}
+
+/// A literal segment and the node behind it.
+struct Literal {
+    head: u64,
+    text: Box<[u8]>,
+    child: usize,
+}
+
 /// Where a path may be after some of its segments.
 #[derive(Default)]
 struct Node {
-    /// Literal segments and the nodes behind them, by length and then text.
-    literals: Vec<(Box<[u8]>, usize)>,
+    /// Literal segments, by head, length and text.
+    literals: Vec<Literal>,
     /// The node behind `{name}`.
     name: Option<usize>,
     /// The routes whose path is `{*rest}` from here.
@@ -136,15 +154,18 @@ impl Node {
     /// The place of `segment` among the literals, or where it would stand.
     #[inline]
     fn place(&self, segment: &[u8]) -> Result<usize, usize> {
-        self.literals.binary_search_by(|(literal, _)| {
-            literal.len().cmp(&segment.len()).then_with(|| (**literal).cmp(segment))
+        let head = head(segment);
+        self.literals.binary_search_by(|literal| {
+            literal.head.cmp(&head).then_with(|| literal.text.len().cmp(&segment.len())).then_with(|| {
+                // Up to eight bytes the head and the length say it all.
+                if segment.len() <= 8 { Ordering::Equal } else { (*literal.text).cmp(segment) }
+            })
         })
     }
 
     #[inline]
     fn literal(&self, segment: &[u8]) -> Option<usize> {
-        let (_, child) = self.literals.get(self.place(segment).ok()?)?;
-        Some(*child)
+        Some(self.literals.get(self.place(segment).ok()?)?.child)
     }
 }
 
@@ -216,21 +237,21 @@ impl Router {
         let next = self.nodes.len();
         let node = &mut self.nodes[node];
         match node.place(segment.as_bytes()) {
-            Ok(place) => node.literals[place].1,
+            Ok(place) => node.literals[place].child,
             Err(place) => {
-                node.literals.insert(place, (segment.as_bytes().into(), next));
+                let text: Box<[u8]> = segment.as_bytes().into();
+                node.literals.insert(place, Literal { head: head(&text), text, child: next });
                 self.nodes.push(Node::default());
                 next
             }
         }
     }
 
-    /// The index of the route of a request; `None` where it is unmatched. `path` is in
-    /// [normal form](crate::request::path::NormalPath).
+    /// The index of the route of a request; `None` where it is unmatched.
     ///
     /// The most specific path that matches decides, even where only a less specific one has the method.
     #[inline]
-    pub fn route(&self, path: &str, method: &[u8]) -> Option<usize> {
+    pub fn route(&self, path: NormalPath<'_>, method: &[u8]) -> Option<usize> {
         let segments = path.as_bytes().strip_prefix(b"/")?;
         self.find(0, Some(segments))?.route(method)
     }
