@@ -12,6 +12,5 @@
 
 pub mod gates;
 pub mod reason;
-pub mod realm;
 pub mod request;
 pub mod time;

@@ -120,13 +120,46 @@ impl Methods {
     }
 }
 
-/// The first eight bytes of a segment, filled up with zeros, which no path contains: what most segments
-/// are told apart by.
+/// The first eight bytes of a text, filled up with zeros, which no path contains.
 #[inline(always)]
-fn head(segment: &[u8]) -> u64 {
-    match segment.first_chunk() {
-        Some(head) => u64::from_le_bytes(*head),
-        None => segment.iter().rev().fold(0, |head, &byte| head << 8 | u64::from(byte)),
+fn word(text: &[u8]) -> u64 {
+    match text.first_chunk() {
+        Some(word) => u64::from_le_bytes(*word),
+        None => text.iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte)),
+    }
+}
+
+/// A segment of a request's path.
+#[derive(Clone, Copy)]
+struct Found<'p> {
+    /// Its first eight bytes, which tell most segments apart.
+    head: u64,
+    text: &'p [u8],
+}
+
+impl<'p> Found<'p> {
+    /// The first of some segments, and the others where there are any.
+    #[inline(always)]
+    fn first_of(segments: &'p [u8]) -> (Self, Option<&'p [u8]>) {
+        // A byte of `differing` is zero where a slash is; the lowest bit that the subtraction borrows into
+        // is that of the first such byte.
+        const ONES: u64 = u64::from_le_bytes([1; 8]);
+        let word = word(segments);
+        let differing = word ^ (ONES * 0x2F);
+        let slashes = differing.wrapping_sub(ONES) & !differing & (ONES * 0x80);
+        if slashes != 0 {
+            let bits = slashes.trailing_zeros() & !7;
+            let (text, behind) = segments.split_at_checked(bits as usize / 8).unwrap_or((segments, &[]));
+            return (Self { head: word & ((1 << bits) - 1), text }, behind.get(1..));
+        }
+        let behind = segments.get(8..).unwrap_or_default();
+        match behind.iter().position(|&byte| byte == b'/') {
+            Some(slash) => {
+                let (text, behind) = segments.split_at_checked(8 + slash).unwrap_or((segments, &[]));
+                (Self { head: word, text }, behind.get(1..))
+            }
+            None => (Self { head: word, text: segments }, None),
+        }
     }
 }
 
@@ -153,8 +186,7 @@ struct Node {
 impl Node {
     /// The place of `segment` among the literals, or where it would stand.
     #[inline]
-    fn place(&self, segment: &[u8]) -> Result<usize, usize> {
-        let head = head(segment);
+    fn place(&self, Found { head, text: segment }: Found<'_>) -> Result<usize, usize> {
         self.literals.binary_search_by(|literal| {
             literal.head.cmp(&head).then_with(|| literal.text.len().cmp(&segment.len())).then_with(|| {
                 // Up to eight bytes the head and the length say it all.
@@ -164,7 +196,7 @@ impl Node {
     }
 
     #[inline]
-    fn literal(&self, segment: &[u8]) -> Option<usize> {
+    fn literal(&self, segment: Found<'_>) -> Option<usize> {
         Some(self.literals.get(self.place(segment).ok()?)?.child)
     }
 }
@@ -236,11 +268,12 @@ impl Router {
     fn behind_literal(&mut self, node: usize, segment: &str) -> usize {
         let next = self.nodes.len();
         let node = &mut self.nodes[node];
-        match node.place(segment.as_bytes()) {
+        let found = Found { head: word(segment.as_bytes()), text: segment.as_bytes() };
+        match node.place(found) {
             Ok(place) => node.literals[place].child,
             Err(place) => {
-                let text: Box<[u8]> = segment.as_bytes().into();
-                node.literals.insert(place, Literal { head: head(&text), text, child: next });
+                let literal = Literal { head: found.head, text: found.text.into(), child: next };
+                node.literals.insert(place, literal);
                 self.nodes.push(Node::default());
                 next
             }
@@ -263,15 +296,13 @@ impl Router {
         let Some(segments) = segments else {
             return node.end.as_ref();
         };
-        let (segment, behind) = match segments.iter().position(|&byte| byte == b'/') {
-            Some(slash) => (segments.get(..slash)?, segments.get(slash + 1..)),
-            None => (segments, None),
-        };
+        let (segment, behind) = Found::first_of(segments);
         let by_literal = node.literal(segment).and_then(|child| self.find(child, behind));
         if by_literal.is_some() {
             return by_literal;
         }
-        let by_name = node.name.filter(|_| !segment.is_empty()).and_then(|child| self.find(child, behind));
+        let by_name =
+            node.name.filter(|_| !segment.text.is_empty()).and_then(|child| self.find(child, behind));
         by_name.or(node.rest.as_ref())
     }
 }
