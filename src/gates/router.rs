@@ -163,6 +163,9 @@ impl<'p> Found<'p> {
     }
 }
 
+/// Up to how many literals are looked at one after the other.
+const FEW: usize = 8;
+
 /// A literal segment and the node behind it.
 struct Literal {
     head: u64,
@@ -197,6 +200,11 @@ impl Node {
 
     #[inline]
     fn literal(&self, segment: Found<'_>) -> Option<usize> {
+        // Most are told apart by their heads alone, and there are few.
+        if self.literals.len() <= FEW {
+            let same = |literal: &&Literal| literal.head == segment.head && *literal.text == *segment.text;
+            return self.literals.iter().find(same).map(|literal| literal.child);
+        }
         Some(self.literals.get(self.place(segment).ok()?)?.child)
     }
 }
@@ -292,18 +300,24 @@ impl Router {
     /// The routes of the most specific path from `node` on that matches; `segments` is `None` where the
     /// path has ended.
     fn find(&self, node: usize, segments: Option<&[u8]>) -> Option<&Methods> {
-        let node = self.nodes.get(node)?;
-        let Some(segments) = segments else {
-            return node.end.as_ref();
-        };
-        let (segment, behind) = Found::first_of(segments);
-        let by_literal = node.literal(segment).and_then(|child| self.find(child, behind));
-        if by_literal.is_some() {
-            return by_literal;
+        let mut node = self.nodes.get(node)?;
+        let mut segments = segments;
+        while let Some(some) = segments {
+            let (segment, behind) = Found::first_of(some);
+            let by_literal = node.literal(segment);
+            let by_name = node.name.filter(|_| !segment.text.is_empty());
+            let next = match (by_literal, by_name, &node.rest) {
+                // One way to go, and none to come back for.
+                (Some(next), None, None) | (None, Some(next), None) => next,
+                (by_literal, by_name, rest) => {
+                    let by_literal = by_literal.and_then(|next| self.find(next, behind));
+                    let by_name = || by_name.and_then(|next| self.find(next, behind));
+                    return by_literal.or_else(by_name).or(rest.as_ref());
+                }
+            };
+            (node, segments) = (self.nodes.get(next)?, behind);
         }
-        let by_name =
-            node.name.filter(|_| !segment.text.is_empty()).and_then(|child| self.find(child, behind));
-        by_name.or(node.rest.as_ref())
+        node.end.as_ref()
     }
 }
 

@@ -181,6 +181,18 @@ fn paths_that_are_none_are_refused() {
     assert_eq!(error, Some(RouterError::NoMethods { path: "/a".to_owned() }));
 }
 
+#[test]
+fn many_literals_side_by_side_are_told_apart() {
+    let names: Vec<String> =
+        (0..100).map(|number| format!("/{}-{number}", ["a", "segments"][number % 2])).collect();
+    let routes: Vec<Route<'_>> = names.iter().map(|name| (name.as_str(), &[][..])).collect();
+    let router = router(&routes).unwrap();
+    for (index, name) in names.iter().enumerate() {
+        assert_eq!(route(&router, name, "GET"), Some(index), "{name}");
+        assert_eq!(route(&router, &format!("{name}x"), "GET"), None, "{name}x");
+    }
+}
+
 /// How specific a segment of a route is, by the way it matches: the lesser goes first.
 fn matched(route: &str, path: &str) -> Option<Vec<u8>> {
     let mut ranks = Vec::new();
