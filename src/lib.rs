@@ -12,5 +12,6 @@
 
 pub mod gates;
 pub mod reason;
+pub mod realm;
 pub mod request;
 pub mod time;
