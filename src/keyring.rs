@@ -203,8 +203,10 @@ impl Keyring {
             (!names().any(|known| known == name)).then(|| ConfigError {
                 file: self.file.clone(),
                 line: of_realm.line,
-                fault: Fault::new(of_realm.place.clone(), format!("unknown realm {name:?}"))
-                    .among(name, names()),
+                fault: Box::new(
+                    Fault::new(of_realm.place.clone(), format!("unknown realm {name:?}"))
+                        .among(name, names()),
+                ),
             })
         };
         self.token_keys.iter().find_map(unknown).map_or(Ok(()), Err)

@@ -13,9 +13,11 @@ pub use resolve::{Material, RecordRules, ResolvedKey};
 
 use crate::realm::{MAX_SECONDS, known_names};
 use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use std::borrow::Cow;
 use std::fmt;
+use std::marker::PhantomData;
 use thiserror::Error;
 use zeroize::Zeroize as _;
 
@@ -192,6 +194,31 @@ fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     T::deserialize(deserializer).map(Some)
 }
 
+/// From an object alone: derived code would take a list of the members' values as well.
+fn object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
+    struct ObjectOnly<T>(PhantomData<T>);
+
+    impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectOnly<T> {
+        type Value = T;
+
+        fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+            formatter.write_str("an object")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<T, A::Error> {
+            T::deserialize(MapAccessDeserializer::new(members))
+        }
+    }
+
+    deserializer.deserialize_map(ObjectOnly(PhantomData))
+}
+
+fn present_object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    object(deserializer).map(Some)
+}
+
 /// The members of a record as the line has them.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -202,9 +229,9 @@ struct Members<'a> {
     id: Text<'a>,
     #[serde(borrow, default, deserialize_with = "present")]
     key: Option<SecretText<'a>>,
-    #[serde(borrow, default, deserialize_with = "present")]
+    #[serde(borrow, default, deserialize_with = "present_object")]
     basic: Option<Pair<'a>>,
-    #[serde(borrow, default, deserialize_with = "present")]
+    #[serde(borrow, default, deserialize_with = "present_object")]
     digest: Option<ForeignDigest<'a>>,
     #[serde(borrow, default, deserialize_with = "present")]
     credential: Option<Text<'a>>,
@@ -254,8 +281,10 @@ pub struct KeyRecord<'a> {
 impl<'a> KeyRecord<'a> {
     /// Reads one line of a keys file.
     pub fn parse(line: &'a [u8]) -> Result<Self, RecordError> {
-        let members: Members<'a> =
-            serde_json::from_slice(line).map_err(|error| diagnosis::of(line, &error))?;
+        let mut deserializer = serde_json::Deserializer::from_slice(line);
+        let members: Members<'a> = object(&mut deserializer)
+            .and_then(|members| deserializer.end().map(|()| members))
+            .map_err(|error| diagnosis::of(line, &error))?;
         Self::check(members)
     }
 

@@ -27,7 +27,10 @@ impl<'i> Document<'i> {
                 file: file.to_owned(),
                 line: line_of(text, error.span().map_or(0, |span| span.start)),
                 // The message alone: what `Display` adds is the line's text, which may be a secret.
-                fault: Fault::new(KeyPath::default(), format!("not TOML: {}", error.message())),
+                fault: Box::new(Fault::new(
+                    KeyPath::default(),
+                    format!("not TOML: {}", error.message()),
+                )),
             }),
         }
     }
@@ -45,7 +48,7 @@ impl<'i> Document<'i> {
         ConfigError {
             file: self.file.to_owned(),
             line,
-            fault: Fault { path, ..fault },
+            fault: Box::new(Fault { path, ..fault }),
         }
     }
 

@@ -130,8 +130,7 @@ pub struct ConfigError {
     /// The line, from 1.
     pub line: usize,
     /// What is wrong there.
-    #[source]
-    pub fault: Fault,
+    pub fault: Box<Fault>,
 }
 
 /// Names longer than this are not compared: the distance takes time and memory of length times length.
