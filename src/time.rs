@@ -16,22 +16,12 @@ pub struct Timestamp {
 impl Timestamp {
     /// The point `seconds` after the epoch.
     pub const fn from_seconds(seconds: u64) -> Self {
-        Self {
-            seconds,
-            nanoseconds: 0,
-        }
+        Self { seconds, nanoseconds: 0 }
     }
 
     /// The point `seconds` and `nanoseconds` after the epoch; `None` where `nanoseconds` fills a second.
     pub const fn new(seconds: u64, nanoseconds: u32) -> Option<Self> {
-        if nanoseconds < 1_000_000_000 {
-            Some(Self {
-                seconds,
-                nanoseconds,
-            })
-        } else {
-            None
-        }
+        if nanoseconds < 1_000_000_000 { Some(Self { seconds, nanoseconds }) } else { None }
     }
 
     /// The system's real-time clock in its coarse form: a few nanoseconds to read, a few milliseconds
@@ -64,7 +54,9 @@ impl Timestamp {
 
 /// Why a text is not a point in time.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("{found:?} is not a time: Unix seconds as a decimal number are expected, such as 1764000000 or 1764000000.25")]
+#[error(
+    "{found:?} is not a time: Unix seconds as a decimal number are expected, such as 1764000000 or 1764000000.25"
+)]
 pub struct TimestampError {
     found: String,
 }
@@ -136,8 +128,9 @@ fn saturating_integer(text: &str) -> Option<i64> {
     if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
         return None;
     }
-    let magnitude =
-        digits.iter().fold(0_i64, |value, digit| value.saturating_mul(10).saturating_add(i64::from(digit - b'0')));
+    let magnitude = digits
+        .iter()
+        .fold(0_i64, |value, digit| value.saturating_mul(10).saturating_add(i64::from(digit - b'0')));
     Some(if negative { -magnitude } else { magnitude })
 }
 
@@ -147,7 +140,8 @@ mod tests {
 
     #[test]
     fn a_fraction_is_the_decimal_number_as_written() {
-        let read = |text: &str| text.parse::<Timestamp>().ok().map(|t| (t.seconds(), t.subsecond_nanoseconds()));
+        let read =
+            |text: &str| text.parse::<Timestamp>().ok().map(|t| (t.seconds(), t.subsecond_nanoseconds()));
         assert_eq!(read("1764000000"), Some((1_764_000_000, 0)));
         assert_eq!(read("1764000000.1"), Some((1_764_000_000, 100_000_000)));
         assert_eq!(read("1764000000.1234567899"), Some((1_764_000_000, 123_456_789)));
@@ -156,7 +150,18 @@ mod tests {
         assert_eq!(read("0.0000000009"), Some((0, 0)));
         assert_eq!(read("-0"), Some((0, 0)));
         assert_eq!(read("18446744073709551615"), Some((u64::MAX, 0)));
-        for wrong in ["", "-1", ".5", "1.", "1e", "0x10", "1 ", "18446744073709551616", "1e99999999999999999999", "NaN"] {
+        for wrong in [
+            "",
+            "-1",
+            ".5",
+            "1.",
+            "1e",
+            "0x10",
+            "1 ",
+            "18446744073709551616",
+            "1e99999999999999999999",
+            "NaN",
+        ] {
             assert_eq!(read(wrong), None, "{wrong:?}");
         }
     }

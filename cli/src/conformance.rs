@@ -79,8 +79,9 @@ pub fn run(paths: &[PathBuf], json: bool, output: &mut impl Write) -> Result<boo
     let (mut passed, mut failed) = (0u64, 0u64);
     for file in &files {
         let text = fs::read_to_string(file).map_err(|error| Failure::io(file, &error))?;
-        let vectors: Vectors = serde_json::from_str(&text)
-            .map_err(|error| Failure::data(format!("{}: it is not a vector file: {error}", file.display())))?;
+        let vectors: Vectors = serde_json::from_str(&text).map_err(|error| {
+            Failure::data(format!("{}: it is not a vector file: {error}", file.display()))
+        })?;
         for (name, differences) in decide(&vectors) {
             let counter = if differences.is_empty() { &mut passed } else { &mut failed };
             *counter += 1;
@@ -144,13 +145,16 @@ fn decide(vectors: &Vectors) -> Vec<(String, Vec<Difference>)> {
     if let Some(expected) = &vectors.error {
         let actual = engine.err();
         let refused = actual.as_ref().is_some_and(|message| message.contains(expected.as_str()));
-        let difference = Difference { field: "error".to_owned(), expected: json!(expected), actual: json!(actual) };
+        let difference =
+            Difference { field: "error".to_owned(), expected: json!(expected), actual: json!(actual) };
         return vec![("the file is refused".to_owned(), if refused { vec![] } else { vec![difference] })];
     }
     let cases = vectors.cases.iter().map(|case| {
         let differences = match &engine {
             Ok(engine) => run_case(engine, case),
-            Err(message) => vec![Difference { field: "error".to_owned(), expected: Value::Null, actual: json!(message) }],
+            Err(message) => {
+                vec![Difference { field: "error".to_owned(), expected: Value::Null, actual: json!(message) }]
+            }
         };
         (case.name.clone(), differences)
     });
@@ -180,7 +184,11 @@ fn open(vectors: &Vectors) -> Result<Engine, String> {
 
 fn run_case(engine: &Engine, case: &Case) -> Vec<Difference> {
     let fault = |field: &str, what: String| {
-        vec![Difference { field: field.to_owned(), expected: json!("a vector file that can be read"), actual: json!(what) }]
+        vec![Difference {
+            field: field.to_owned(),
+            expected: json!("a vector file that can be read"),
+            actual: json!(what),
+        }]
     };
     let now = match &case.now {
         None => None,
