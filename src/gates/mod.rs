@@ -145,7 +145,7 @@ fn pass<'r, 'p, H: HeaderList + ?Sized, O: Observer>(
                 return Err(Reason::AmbiguousPath.into());
             };
             let method = request.method.unwrap_or(b"GET");
-            match realm.route(path.as_str(), method) {
+            match realm.route(path, method) {
                 Some(route) => Routing::Route(route),
                 None => Routing::Unmatched,
             }

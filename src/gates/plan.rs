@@ -11,6 +11,7 @@ use crate::realm::{Credential, CredentialKind, KeyRules, Realm, TokenRules, Unma
 use crate::reason::Reason;
 use crate::request::address::ProxyList;
 use crate::request::credential::{Extractor, Form, Source};
+use crate::request::path::NormalPath;
 use crate::snapshot::Snapshot;
 use crate::time::Timestamp;
 use hashbrown::HashMap;
@@ -244,7 +245,7 @@ impl RealmPlan {
     }
 
     #[inline]
-    pub(super) fn route(&self, path: &str, method: &[u8]) -> Option<&RoutePlan> {
+    pub(super) fn route(&self, path: NormalPath<'_>, method: &[u8]) -> Option<&RoutePlan> {
         if self.routes.is_empty() {
             return None;
         }
