@@ -239,6 +239,11 @@ impl Key {
         matches!(self.material, Material::Secret(_) | Material::Pair { private: Some(_), .. })
     }
 
+    /// Whether it is for HMAC.
+    pub(super) fn is_secret(&self) -> bool {
+        matches!(self.material, Material::Secret(_))
+    }
+
     /// How many bytes a signature has. None of another length is accepted.
     pub(super) fn signature_length(&self) -> usize {
         self.signature_length

@@ -70,7 +70,6 @@ impl<'de> Visitor<'de> for ObjectVisitor {
 }
 
 /// A string, without a copy where it has no escapes.
-#[derive(PartialEq, Eq)]
 pub(super) struct Text<'a>(pub(super) Cow<'a, str>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {

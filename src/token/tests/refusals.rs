@@ -135,7 +135,46 @@ fn what_a_light_reading_of_the_header_would_let_pass() {
     ] {
         assert_invalid(bad, PAYLOAD, what);
     }
+    // The same where there are so many keys that the header is read before the signature is checked.
+    let keys = many_keys();
+    let good = signed(&keys[0], HEADER, PAYLOAD);
+    assert!(verify(good.as_bytes(), &rules(), &keys, now()).is_ok());
+    for more in
+        [r#","x":1,"x":1"#, r#","x":"\ud83d""#, r#","x":1e400"#, r#","crit":["exp"]"#, r#","kid":"k""#]
+    {
+        let token = signed(&keys[0], extended(HEADER, more.as_bytes()), PAYLOAD);
+        assert_eq!(verify(token.as_bytes(), &rules(), &keys, now()), Err(Fault::Invalid), "{more}");
+    }
+    for header in [r#"["HS256","k"]"#, r#"{"alg":"HS256"}"#, r#"{"alg":"HS256","kid":null}"#] {
+        let token = signed(&keys[0], header, PAYLOAD);
+        assert_eq!(verify(token.as_bytes(), &rules(), &keys, now()), Err(Fault::Invalid), "{header}");
+    }
     assert!(with_header(r#"{"\u0061lg":"\u0048S256","k\u0069d":"\u006b","x":[{"alg":1}]}"#).is_ok());
+}
+
+/// `k` and others of its algorithm.
+fn many_keys() -> Vec<Key> {
+    ["k", "1", "2", "3", "4", "5"].map(|kid| key(kid, Algorithm::HS256)).into()
+}
+
+#[test]
+fn the_named_key_and_no_other_signed() {
+    // These share one secret; the last one does not.
+    let mut keys = many_keys();
+    keys.push(
+        Key::from_secret("own".to_owned(), Algorithm::HS256, &[7; 32]).unwrap_or_else(|e| panic!("{e}")),
+    );
+    for count in 2..=keys.len() {
+        let keys = &keys[keys.len() - count..];
+        for named in keys {
+            for signer in keys {
+                let header = format!(r#"{{"alg":"HS256","kid":"{}"}}"#, named.kid());
+                let good = (named.kid() == "own") == (signer.kid() == "own");
+                let verdict = verify(signed(signer, header, PAYLOAD).as_bytes(), &rules(), keys, now());
+                assert_eq!(verdict.is_ok(), good, "{} for {} of {count}", signer.kid(), named.kid());
+            }
+        }
+    }
 }
 
 #[test]
