@@ -455,7 +455,7 @@ fn rsa_private_bits(der: &[u8]) -> Option<usize> {
     Some(bits(modulus))
 }
 
-/// What is in the first value of `der`, which is one of that tag, and what comes after it (X.690 section 8.1).
+/// What is in the first value of `der`, which has that tag, and what comes after it (X.690 section 8.1).
 fn split_der(der: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
     let (&[found, length], rest) = der.split_first_chunk()?;
     if found != tag {
