@@ -76,11 +76,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool, Failure> {
     keyring.check_realms(&configuration)?;
     check_place(&arguments.output)?;
 
-    let (name, length, input) = open_keys(&arguments.keys)?;
+    let input = Input::open(&arguments.keys)?;
     let progress = Progress::new();
-    let report = |done| progress.show_build(done, length);
-    let source = Source { name: &name, threads: arguments.threads, progress: &report };
-    let collection = Collection::read(&configuration, &keyring, input, &source)?;
+    let report = |done| progress.show_build(done, input.length);
+    let source = Source { name: &input.name, threads: arguments.threads, progress: &report };
+    let collection = Collection::read(&configuration, &keyring, input.reader, &source)?;
 
     // Only now: whoever reads keys from a slow pipe keeps nobody else from publishing.
     let publisher = Publisher::lock(&arguments.output)?;
@@ -114,16 +114,30 @@ fn check_place(output: &Path) -> Result<(), Failure> {
     if metadata.is_dir() { Ok(()) } else { Err(Failure::file(folder, "it is not a folder")) }
 }
 
-/// What errors call the keys, how many bytes they have where that is known, and the keys.
-fn open_keys(path: &Path) -> Result<(String, Option<u64>, Box<dyn Read + Send>), Failure> {
-    if path.as_os_str() == "-" {
-        return Ok(("standard input".to_owned(), None, Box::new(io::stdin())));
+/// Keys that are about to be read.
+struct Input {
+    /// What errors call them.
+    name: String,
+    /// How many bytes they have, where that is known.
+    length: Option<u64>,
+    reader: Box<dyn Read + Send>,
+}
+
+impl Input {
+    fn open(path: &Path) -> Result<Self, Failure> {
+        if path.as_os_str() == "-" {
+            return Ok(Self {
+                name: "standard input".to_owned(),
+                length: None,
+                reader: Box::new(io::stdin()),
+            });
+        }
+        let unreadable = |error| Failure::file(path, error);
+        let file = File::open(path).map_err(unreadable)?;
+        let metadata = file.metadata().map_err(unreadable)?;
+        let length = metadata.is_file().then_some(metadata.len());
+        Ok(Self { name: path.to_string_lossy().into_owned(), length, reader: Box::new(file) })
     }
-    let unreadable = |error| Failure::file(path, error);
-    let file = File::open(path).map_err(unreadable)?;
-    let metadata = file.metadata().map_err(unreadable)?;
-    let length = metadata.is_file().then_some(metadata.len());
-    Ok((path.to_string_lossy().into_owned(), length, Box::new(file)))
 }
 
 fn summarize(
