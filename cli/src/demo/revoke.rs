@@ -5,6 +5,7 @@ use super::stage::Stage;
 use crate::failure::Failure;
 use keyward::build::Published;
 use keyward::engine::Engine;
+use keyward::reason::Reason;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -23,10 +24,13 @@ pub(super) struct Revocation {
     pub(super) published: Published,
     /// Building and publishing.
     pub(super) build: Duration,
-    /// From the new snapshot being in its place to the first refusal.
+    /// From the last look at which the old snapshot was in its place to the first refusal: never less than
+    /// it took.
     pub(super) delay: Duration,
     /// Requests that were decided meanwhile, all allowed but the last.
     pub(super) decided: u64,
+    /// The slowest of them.
+    pub(super) slowest: Duration,
 }
 
 /// Publishes a generation in which `revoked` are revoked, with the engine at work: one thread asks it to
@@ -62,32 +66,46 @@ pub(super) fn revoke(
         let presented = presenter.join().map_err(|_| stopped())?;
         watcher.join().map_err(|_| stopped())??;
         let (published, build) = published?;
-        let (delay, decided) = presented?;
-        Ok(Revocation { published, build, delay, decided })
+        let Presented { delay, decided, slowest } = presented?;
+        Ok(Revocation { published, build, delay, decided, slowest })
     })
 }
 
-/// Presents a key until it is refused; how long that took once another file was in the snapshot's place,
-/// and how often it was presented.
+struct Presented {
+    delay: Duration,
+    decided: u64,
+    slowest: Duration,
+}
+
+/// Presents a key until it is refused as revoked. Any other refusal would be a mistake of the demo's.
 fn present(
     stage: &Stage,
     engine: &Engine,
     scene: &Scene,
     is_over: &impl Fn() -> bool,
-) -> Result<(Duration, u64), Failure> {
+) -> Result<Presented, Failure> {
     let before = inode(&stage.snapshot)?;
-    let mut in_place = None;
-    let mut decided = 0;
+    let mut seen_old = Instant::now();
+    let (mut decided, mut slowest) = (0, Duration::ZERO);
     while !is_over() {
-        // Asked before the request is decided, so that a refusal is never counted from too late.
-        if in_place.is_none() && inode(&stage.snapshot)? != before {
-            in_place = Some(Instant::now());
+        let looked = Instant::now();
+        if inode(&stage.snapshot)? == before {
+            seen_old = looked;
         }
+        let asked = Instant::now();
+        let reason = scene.decide(engine, |verdict| verdict.reason());
+        slowest = slowest.max(asked.elapsed());
         decided += 1;
-        if !scene.decide(engine, |verdict| verdict.is_allowed()) {
-            return Ok((in_place.map_or(Duration::ZERO, |since| since.elapsed()), decided));
+        match reason {
+            Reason::Ok => thread::sleep(PRESENT),
+            Reason::Revoked => return Ok(Presented { delay: seen_old.elapsed(), decided, slowest }),
+            other => {
+                return Err(Failure::data(format_args!(
+                    "the key was refused as {}, not as revoked",
+                    other.name()
+                )));
+            }
         }
-        thread::sleep(PRESENT);
     }
     Err(Failure::data("the revoked key was still allowed when the demo stopped waiting"))
 }

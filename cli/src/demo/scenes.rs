@@ -38,17 +38,23 @@ pub(super) fn all(stage: &Stage, token: &str) -> Result<Vec<Scene>, Failure> {
     Ok(scenes)
 }
 
-/// What is refused once Billoget's `live-all` and Aver's `portal` are revoked.
+/// What is refused once [`super::REVOKED`] is.
 pub(super) fn after_revocation(token: &str) -> Vec<Scene> {
     vec![
-        billoget_budgets("the revoked key", 401).bearer(super::BILLOGET_KEY),
+        watched("the revoked token", 401),
         aver(("POST", "/api/auth"), "the revoked key:secret", 401).header("Authorization", basic(AVER_PAIR)),
         aver(("GET", "/api/events"), "its token, an hour good", 401).bearer(token),
     ]
 }
 
-/// Billoget's request that a revocation is watched with.
-pub(super) fn billoget_budgets(what: &'static str, expected: u16) -> Scene {
+/// The request that a revocation is watched with: of an API without a rate limit, since it is sent until it
+/// is refused.
+pub(super) fn watched(what: &'static str, expected: u16) -> Scene {
+    let scene = Scene::new("built", ("GET", "/api/invoices"), what, expected).host("web.builtaccounting.com");
+    scene.bearer("sample-built-acme-production-0002")
+}
+
+fn billoget_budgets(what: &'static str, expected: u16) -> Scene {
     Scene::new("billoget", ("GET", "/v1/api/public/budgets"), what, expected)
 }
 
