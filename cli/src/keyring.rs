@@ -23,7 +23,8 @@ enum Command {
     /// The file gets mode 0600, which every command asks for, and never takes the place of another: keys
     /// built with a pepper that is gone have to be issued anew. Its comments say how to change the pepper
     /// and how to add the keys that tokens are signed with.
-    #[command(after_help = "Example:\n  keyward keyring new -o keyring.toml")]
+    #[command(after_help = "\
+Example:\n  keyward keyring new -o keyring.toml\n\nExit codes: 0 written; 2 the command line is wrong; 3 it exists or cannot be written.")]
     New {
         /// Where to write it
         #[arg(short, long, value_name = "FILE")]
