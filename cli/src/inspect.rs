@@ -40,7 +40,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "DAYS", default_value_t = 30)]
     expiring: u32,
     /// The time to count from, in Unix seconds [default: the clock's]
-    #[arg(long, value_name = "SECONDS", value_parser = crate::units::timestamp)]
+    #[arg(long, value_name = "SECONDS")]
     now: Option<Timestamp>,
     /// Print one JSON object
     #[arg(long)]

@@ -1,6 +1,7 @@
 //! The command `keyward`: keyrings, snapshots, and what an engine decides from them.
 
 mod build;
+mod conformance;
 mod demo;
 mod failure;
 mod inspect;
@@ -11,6 +12,7 @@ mod request;
 mod table;
 mod token;
 mod units;
+mod verdict;
 mod verify;
 
 use clap::{Parser, Subcommand};
@@ -50,6 +52,7 @@ enum Command {
     Verify(verify::Arguments),
     Explain(verify::ExplainArguments),
     Token(token::Arguments),
+    Conformance(conformance::Arguments),
     Demo(demo::Arguments),
 }
 
@@ -63,6 +66,7 @@ impl Command {
             Self::Verify(arguments) => verify::run(arguments),
             Self::Explain(arguments) => verify::explain(arguments),
             Self::Token(arguments) => token::run(arguments),
+            Self::Conformance(arguments) => conformance::run(arguments),
             Self::Demo(arguments) => demo::run(arguments),
         }
     }

@@ -1,7 +1,6 @@
 //! A request on the command line, written as for curl.
 
 use crate::failure::Failure;
-use crate::units;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use clap::Args;
@@ -63,7 +62,7 @@ pub(crate) struct RequestArguments {
     #[arg(long = "scope", value_name = "NAME", help_heading = "Request")]
     scopes: Vec<String>,
     /// The time to decide at, in Unix seconds, fractions allowed [default: the clock's]
-    #[arg(long, value_name = "SECONDS", value_parser = units::timestamp, help_heading = "Request")]
+    #[arg(long, value_name = "SECONDS", help_heading = "Request")]
     now: Option<Timestamp>,
     /// The request came without TLS
     #[arg(long, help_heading = "Request")]

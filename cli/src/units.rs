@@ -1,20 +1,4 @@
-//! Times and spans as the command line takes and shows them.
-
-use keyward::time::Timestamp;
-
-/// Reads Unix seconds: digits, and a fraction if need be, which is cut to whole nanoseconds.
-pub(crate) fn timestamp(text: &str) -> Result<Timestamp, String> {
-    const EXPECTED: &str = "expected Unix seconds, such as 1764000000 or 1764000000.25";
-    let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
-    let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
-    if !digits(whole) || !digits(fraction) {
-        return Err(EXPECTED.to_owned());
-    }
-    let seconds = whole.parse().map_err(|_| "it is later than any time that can be told".to_owned())?;
-    let nanoseconds = fraction.bytes().chain(std::iter::repeat(b'0')).take(9);
-    let nanoseconds = nanoseconds.fold(0, |sum, digit| sum * 10 + u32::from(digit - b'0'));
-    Timestamp::new(seconds, nanoseconds).ok_or_else(|| EXPECTED.to_owned())
-}
+//! Spans of time as the command line takes and shows them.
 
 /// Reads a span: seconds, or a number and one of `s`, `m`, `h`, `d`.
 pub(crate) fn span(text: &str) -> Result<u64, String> {
@@ -49,16 +33,6 @@ pub(crate) fn rough(seconds: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn times_are_the_decimal_number_cut_to_nanoseconds() {
-        assert_eq!(timestamp("17").ok(), Timestamp::new(17, 0));
-        assert_eq!(timestamp("17.0000000019").ok(), Timestamp::new(17, 1));
-        assert_eq!(timestamp("17.25").ok(), Timestamp::new(17, 250_000_000));
-        for wrong in ["", ".", "1.", ".5", "-1", "+1", "1e3", "1 ", "1.2.3", "99999999999999999999"] {
-            assert!(timestamp(wrong).is_err(), "{wrong:?}");
-        }
-    }
 
     #[test]
     fn spans_have_one_unit() {

@@ -4,6 +4,7 @@ use crate::failure::Failure;
 use crate::output::{Output, visible};
 use crate::request::RequestArguments;
 use crate::table::Table;
+use crate::verdict::fields;
 use anstyle::{AnsiColor, Style};
 use clap::Args;
 use http::StatusCode;
@@ -69,11 +70,11 @@ fn decide(arguments: &Arguments, explained: bool) -> Result<bool, Failure> {
     let verdict = engine.explain(&request, &mut findings);
     let mut output = Output::new();
     if arguments.json {
-        let mut object = to_json(&verdict);
+        let mut object = fields(&verdict);
         if explained {
-            object["gates"] = findings.0.iter().map(Seen::to_json).collect();
+            object.insert("gates".to_owned(), findings.0.iter().map(Seen::to_json).collect());
         }
-        writeln!(output, "{object}")?;
+        writeln!(output, "{}", Value::Object(object))?;
     } else {
         if explained {
             findings.write(&mut output)?;
@@ -138,26 +139,6 @@ impl Findings {
         table.write(output, "")?;
         writeln!(output)
     }
-}
-
-/// The verdict under the names that vector files use.
-fn to_json(verdict: &Verdict<'_>) -> Value {
-    let answer = verdict.answer();
-    json!({
-        "decision": verdict.decision().name(),
-        "reason": verdict.reason().name(),
-        "status": answer.status,
-        "key_id": verdict.key_id(),
-        "tenant": verdict.tenant(),
-        "environment": verdict.environment(),
-        "subject": verdict.subject(),
-        "scope": verdict.scope(),
-        "retry_after": answer.retry_after,
-        "www_authenticate": answer.www_authenticate,
-        "content_type": answer.content_type,
-        "body": answer.body,
-        "generation": verdict.generation(),
-    })
 }
 
 /// The colour of a decision.

@@ -98,8 +98,38 @@ impl Attributes {
         let [r0, r1] = self.rate_limit.to_le_bytes();
         let [c0, c1] = self.credential.to_le_bytes();
         [
-            i0, i1, i2, i3, i4, self.id_length, t0, t1, t2, t3, s0, s1, s2, a0, a1, a2, n0, n1, n2, n3, n4, e0,
-            e1, e2, e3, e4, r0, r1, c0, c1, self.environment, status_byte(self.status),
+            i0,
+            i1,
+            i2,
+            i3,
+            i4,
+            self.id_length,
+            t0,
+            t1,
+            t2,
+            t3,
+            s0,
+            s1,
+            s2,
+            a0,
+            a1,
+            a2,
+            n0,
+            n1,
+            n2,
+            n3,
+            n4,
+            e0,
+            e1,
+            e2,
+            e3,
+            e4,
+            r0,
+            r1,
+            c0,
+            c1,
+            self.environment,
+            status_byte(self.status),
         ]
     }
 }
@@ -145,8 +175,11 @@ impl<'a> Slot<'a> {
 /// The bytes of a record.
 pub fn write(digest: &Digest, attributes: &Attributes) -> [u8; RECORD_LENGTH] {
     let mut bytes = [0; RECORD_LENGTH];
-    let (head, tail) = bytes.split_at_mut(DIGEST_LENGTH);
-    head.copy_from_slice(digest.as_bytes());
-    tail.copy_from_slice(&attributes.write());
+    if let Some(head) = bytes.first_chunk_mut() {
+        *head = *digest.as_bytes();
+    }
+    if let Some(tail) = bytes.last_chunk_mut() {
+        *tail = attributes.write();
+    }
     bytes
 }
