@@ -1,6 +1,6 @@
-//! The demo, and help that teaches.
+//! The demo, vector files, and help that teaches.
 
-use crate::support::{Shop, assert_code, stderr, stdout};
+use crate::support::{Shop, assert_code, assert_refused, stderr, stdout};
 
 #[test]
 fn the_demo_answers_as_the_apis_document() {
@@ -48,7 +48,7 @@ fn a_kept_folder_works_with_the_other_commands() {
 #[test]
 fn help_has_examples_and_exit_codes() {
     let shop = Shop::new();
-    let commands: [&[&str]; 8] = [
+    let commands: [&[&str]; 9] = [
         &[],
         &["keyring", "new"],
         &["build"],
@@ -56,6 +56,7 @@ fn help_has_examples_and_exit_codes() {
         &["verify"],
         &["explain"],
         &["token", "issue"],
+        &["conformance"],
         &["demo"],
     ];
     for command in commands {
@@ -68,4 +69,32 @@ fn help_has_examples_and_exit_codes() {
     }
     assert_code(&shop.run(["--version"]), 0);
     assert_code(&shop.run([""; 0]), 2);
+}
+
+#[test]
+fn vector_files_pass_or_say_what_differs() {
+    let shop = Shop::new();
+    let vectors = concat!(env!("CARGO_MANIFEST_DIR"), "/../testdata/vectors");
+    let passed = shop.run(["conformance", vectors]);
+    assert_code(&passed, 0);
+    let text = stdout(&passed);
+    let (count, rest) = text.lines().last().unwrap().split_once(' ').unwrap();
+    assert!(count.parse::<u32>().unwrap() > 100 && rest == "passed, 0 failed", "{text}");
+
+    let wrong = r#"{"config":"[realm.a]\ndefault_require = []\nunmatched = \"authenticated\"","keyring":"",
+        "cases":[{"name":"open","request":{"realm":"a"},"expect":{"status":401}},
+                 {"name":"shut","request":{"realm":"b"},"expect":{"status":503}}]}"#;
+    shop.write("wrong.json", wrong);
+    let failed = shop.run(["conformance", "wrong.json"]);
+    assert_code(&failed, 1);
+    let text = stdout(&failed);
+    assert!(text.contains("FAILED wrong.json: open\n  status: expected 401, actual 200\n"), "{text}");
+    assert!(text.ends_with("1 passed, 1 failed\n"), "{text}");
+    let objects = stdout(&shop.run(["conformance", "wrong.json", "--json"]));
+    assert_eq!(objects.lines().count(), 2);
+
+    shop.write("not.json", "[]");
+    assert_refused(&shop.run(["conformance", "not.json"]), 3, "not.json: it is not a vector file");
+    assert_refused(&shop.run(["conformance", "nothing.json"]), 3, "nothing.json: ");
+    assert_refused(&shop.run(["conformance"]), 2, "<FILE|DIR>");
 }
