@@ -138,6 +138,8 @@ fn play(arguments: &Arguments, folder: &Path, output: &mut Output) -> Result<boo
 const BEFORE_BODY: usize = 2 + 33 + 2 + 31 + 2 + 3 + 2 + 20 + 2;
 /// A body with less room goes on a line of its own.
 const BODY: usize = 60;
+/// What it is indented by there.
+const BELOW: &str = "      ";
 
 fn write_rows(rows: &[Row], output: &mut Output) -> io::Result<()> {
     let width = terminal_width();
@@ -156,13 +158,13 @@ fn write_rows(rows: &[Row], output: &mut Output) -> io::Result<()> {
         };
         let style = if row.as_documented { colour.on_default() } else { colour.on_default().invert() };
         write!(output, "  {:<33}  {:<31}  {style}{}{style:#}  ", row.request, row.what, row.status)?;
-        let body = shortened(&row.body, width.map(|width| width.saturating_sub(BEFORE_BODY).max(BODY)));
-        match width {
-            _ if body.is_empty() => writeln!(output, "{}", row.reason)?,
-            Some(width) if width < BEFORE_BODY + BODY => {
-                writeln!(output, "{}\n      {dim}{body}{dim:#}", row.reason)?;
-            }
-            _ => writeln!(output, "{:<20}  {dim}{body}{dim:#}", row.reason)?,
+        let beside = width.is_none_or(|width| width >= BEFORE_BODY + BODY);
+        let room = width.map(|width| width.saturating_sub(if beside { BEFORE_BODY } else { BELOW.len() }));
+        let body = shortened(&row.body, room);
+        match body.as_str() {
+            "" => writeln!(output, "{}", row.reason)?,
+            _ if beside => writeln!(output, "{:<20}  {dim}{body}{dim:#}", row.reason)?,
+            _ => writeln!(output, "{}\n{BELOW}{dim}{body}{dim:#}", row.reason)?,
         }
     }
     Ok(())
