@@ -193,7 +193,10 @@ impl Snapshot {
             hash,
             pages,
         };
-        snapshot.scope_numbers = snapshot.read_scope_names().ok_or(malformed("the names of its scopes"))?;
+        snapshot.scope_numbers = snapshot.read_scope_names().ok_or_else(|| match snapshot.is_damaged() {
+            true => FormatError::Hash { part: Kind::ScopeNames.name() }.into(),
+            false => malformed("the names of its scopes"),
+        })?;
         Ok(snapshot)
     }
 
