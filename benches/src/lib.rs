@@ -11,33 +11,18 @@ pub mod peers;
 pub mod random;
 pub mod requests;
 pub mod store;
+pub mod timing;
 
-use keyward::build::{BuildError, PublishError};
-use keyward::engine::ReloadError;
-use keyward::realm::ConfigError;
 use keyward::reason::Reason;
-use keyward::snapshot::SnapshotError;
 use std::io;
 use thiserror::Error;
 
 /// Why nothing was measured.
 #[derive(Debug, Error)]
 pub enum Error {
-    /// The bench's own configuration or keyring was refused.
+    /// Building, publishing or opening the snapshot failed.
     #[error(transparent)]
-    Configuration(#[from] ConfigError),
-    /// The snapshot could not be built.
-    #[error(transparent)]
-    Build(#[from] BuildError),
-    /// It could not be published.
-    #[error(transparent)]
-    Publish(#[from] PublishError),
-    /// The engine refused it.
-    #[error(transparent)]
-    Reload(#[from] ReloadError),
-    /// It could not be opened beside the engine.
-    #[error(transparent)]
-    Snapshot(#[from] SnapshotError),
+    Snapshot(Box<dyn std::error::Error + Send + Sync>),
     /// A file of the bench's could not be written or read.
     #[error("the bench's own files: {0}")]
     Io(#[from] io::Error),
@@ -60,4 +45,11 @@ pub enum Error {
         /// Where it was looked up.
         what: &'static str,
     },
+}
+
+impl Error {
+    /// An error of keyward's own.
+    pub fn snapshot(error: impl std::error::Error + Send + Sync + 'static) -> Self {
+        Self::Snapshot(Box::new(error))
+    }
 }

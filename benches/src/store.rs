@@ -15,7 +15,7 @@ use std::path::Path;
 
 /// The bench's keyring.
 pub fn keyring() -> Result<Keyring, Error> {
-    Ok(Keyring::read(KEYRING, "the bench's keyring")?)
+    Keyring::read(KEYRING, "the bench's keyring").map_err(Error::snapshot)
 }
 
 /// The key that its digests are made with.
@@ -29,9 +29,10 @@ pub fn collect(
     threads: Option<NonZero<usize>>,
     progress: &dyn Fn(Progress),
 ) -> Result<Collection, Error> {
-    let configuration = Configuration::read(CONFIGURATION, "the bench's configuration")?;
+    let configuration =
+        Configuration::read(CONFIGURATION, "the bench's configuration").map_err(Error::snapshot)?;
     let source = Source { name: "the bench's keys", threads, progress };
-    Ok(Collection::read(&configuration, &keyring()?, Lines::new(keys), &source)?)
+    Collection::read(&configuration, &keyring()?, Lines::new(keys), &source).map_err(Error::snapshot)
 }
 
 /// Publishes the keys at `path`, as the generation that follows what stands there.
@@ -40,19 +41,21 @@ pub fn publish(
     path: &Path,
     progress: &dyn Fn(Progress),
 ) -> Result<Published, Error> {
-    let publisher = Publisher::lock(path)?;
-    let generation = publisher.next_generation()?;
+    let publisher = Publisher::lock(path).map_err(Error::snapshot)?;
+    let generation = publisher.next_generation().map_err(Error::snapshot)?;
     let stamp = Stamp { generation, created: 0, max_age: 0 };
-    Ok(publisher.publish(generation, false, |file| collection.write(stamp, file, progress))?)
+    let write = |file: &mut File| collection.write(stamp, file, progress);
+    publisher.publish(generation, false, write).map_err(Error::snapshot)
 }
 
 /// An engine for the snapshot at `path`, with room in its limiter for all keys that have a limit.
 pub fn open(path: &Path, mode: Mode, keys: u64) -> Result<Engine, Error> {
     let limiter_slots = usize::try_from(keys::limited_among(keys) * 2).unwrap_or(usize::MAX).max(1 << 10);
-    Ok(Engine::open(path, keyring()?, Options { mode, limiter_slots, ..Options::default() })?)
+    let options = Options { mode, limiter_slots, ..Options::default() };
+    Engine::open(path, keyring()?, options).map_err(Error::snapshot)
 }
 
 /// The snapshot at `path`, checked whole, to look keys up in without the gates.
 pub fn snapshot(path: &Path, mode: Mode) -> Result<Snapshot, Error> {
-    Ok(Snapshot::open(Bytes::open(&File::open(path)?, mode)?, Check::Whole)?)
+    Snapshot::open(Bytes::open(&File::open(path)?, mode)?, Check::Whole).map_err(Error::snapshot)
 }

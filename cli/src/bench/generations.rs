@@ -76,7 +76,7 @@ pub(super) fn reload(
             let reload = engine.reload();
             reloading.store(false, Ordering::Relaxed);
             let milliseconds = start.elapsed().as_secs_f64() * 1e3;
-            match reload? {
+            match reload.map_err(Error::snapshot)? {
                 Reload::Loaded { .. } => Ok(milliseconds),
                 Reload::Unchanged => Err(Error::Lookup { what: "a new generation" }),
             }

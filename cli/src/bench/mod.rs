@@ -131,7 +131,7 @@ fn measure(arguments: &Arguments) -> Result<Report, Error> {
     line.start("opening");
     let open = generations::open(&path, mode, keys)?;
     let engine = store::open(&path, mode, keys)?;
-    engine.check()?;
+    engine.check().map_err(Error::snapshot)?;
     let snapshot = store::snapshot(&path, mode)?;
 
     line.start("filling the stores beside it");
