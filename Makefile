@@ -31,7 +31,7 @@ test: setup lint doc deny test-rust test-python fuzz conformance ## Everything t
 .PHONY: bench
 bench: ## What a verify costs here, beside other stores; BENCH_KEYS=1000000
 	$(CARGO) run --release --locked --package keyward-cli -- bench --keys $(BENCH_KEYS)
-	$(CARGO) bench --locked --bench '*'
+	$(CARGO) bench --locked --package keyward-benches
 
 .PHONY: setup
 setup: ## Install what `make test` needs and this machine lacks (apt-get, and target/tools)

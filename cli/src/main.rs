@@ -1,5 +1,6 @@
 //! The command `keyward`: keyrings, snapshots, and what an engine decides from them.
 
+mod bench;
 mod build;
 mod conformance;
 mod demo;
@@ -53,6 +54,7 @@ enum Command {
     Explain(verify::ExplainArguments),
     Token(token::Arguments),
     Conformance(conformance::Arguments),
+    Bench(bench::Arguments),
     Demo(demo::Arguments),
 }
 
@@ -67,6 +69,7 @@ impl Command {
             Self::Explain(arguments) => verify::explain(arguments),
             Self::Token(arguments) => token::run(arguments),
             Self::Conformance(arguments) => conformance::run(arguments),
+            Self::Bench(arguments) => bench::run(arguments).map(|()| true).map_err(Failure::data),
             Self::Demo(arguments) => demo::run(arguments),
         }
     }

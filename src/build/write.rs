@@ -118,7 +118,7 @@ impl Collection {
         if stamp.max_age != 0 && stamp.created == 0 {
             return Err(BuildError::NoCreated);
         }
-        let keys = || too_many("keys", u64::from(u32::MAX) * 4 / 5);
+        let keys = || too_many("keys", u64::from(u32::MAX) / 20 * 17);
         let tables = self.tables()?;
         let realms = serde_json::to_vec(&self.configuration)
             .map_err(|error| BuildError::Write(io::Error::other(error)))?;

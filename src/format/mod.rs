@@ -15,7 +15,7 @@ pub const PAGE: usize = 4096;
 /// Bytes in a hash.
 pub const HASH_LENGTH: usize = 32;
 
-/// The furthest that a record may stand from its home. Random digests at a load of 0.8 stay below 200
+/// The furthest that a record may stand from its home. Random digests at a load of 0.85 stay below 200
 /// with 100 million keys; a file that says more is refused, so that no lookup takes long.
 pub const DISPLACEMENT_LIMIT: u64 = 4096;
 
@@ -33,14 +33,13 @@ pub const fn home(prefix: u64, capacity: u64) -> u64 {
     ((prefix as u128 * capacity as u128) >> 64) as u64
 }
 
-/// How many homes an index of `count` entries gets: a load of 0.8.
+/// How many homes an index of `count` entries gets: a load of 0.85.
 ///
 /// The load is what the size and the speed of a snapshot are traded by: docs/ARCHITECTURE.md has the
 /// measurements.
 pub const fn capacity(count: u64) -> Option<u64> {
-    match count.checked_mul(5) {
-        Some(0) => Some(0),
-        Some(product) => Some(product.div_ceil(4)),
+    match count.checked_mul(20) {
+        Some(product) => Some(product.div_ceil(17)),
         None => None,
     }
 }

@@ -337,7 +337,9 @@ impl Snapshot {
         let first = home(digest.prefix(), self.header.capacity) * RECORD_LENGTH as u64;
         let offset = usize::try_from(self.index.offset + first).unwrap_or(usize::MAX);
         let near = self.pages.bytes().get(offset..).and_then(<[u8]>::first_chunk::<{ 4 * RECORD_LENGTH }>);
-        near.map_or(0, |near| near[0] | near[RECORD_LENGTH] | near[2 * RECORD_LENGTH] | near[3 * RECORD_LENGTH])
+        near.map_or(0, |near| {
+            near[0] | near[RECORD_LENGTH] | near[2 * RECORD_LENGTH] | near[3 * RECORD_LENGTH]
+        })
     }
 
     /// The record in that slot; `None` for a free one.

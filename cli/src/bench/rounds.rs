@@ -1,0 +1,271 @@
+//! Everything that takes nanoseconds, measured in turn, round after round, so that whatever else the
+//! machine does hits all of it alike.
+
+use super::clock::{Clock, quantile};
+use keyward::digest::Digest;
+use keyward::engine::Engine;
+use keyward::reason::Reason;
+use keyward::request::credential::{Extractor, Form, Scratch, Source};
+use keyward::snapshot::Snapshot;
+use keyward_benches::chain::Chain;
+use keyward_benches::chase::Chase;
+use keyward_benches::peers::Peer;
+use keyward_benches::random::Random;
+use keyward_benches::requests::{BATCH, Batch, Kind};
+use keyward_benches::{Error, store};
+use std::hint::black_box;
+
+/// How often each is measured in turn.
+const ROUNDS: usize = 200;
+/// Batches of a round that are timed. Half as many before them bring back into the caches what the
+/// others pushed out.
+const BATCHES: usize = 32;
+/// Batches of a round whose calls are timed each.
+const ALONE: usize = 8;
+
+/// Times one batch: nanoseconds a call.
+type Together<'a> = Box<dyn FnMut(&mut Random) -> f64 + 'a>;
+/// Times each call of one batch.
+type Alone<'a> = Box<dyn FnMut(&mut Random, &mut Vec<f64>) + 'a>;
+
+/// One thing that is measured.
+struct Subject<'a> {
+    name: &'static str,
+    together: Together<'a>,
+    alone: Option<Alone<'a>>,
+    together_samples: Vec<f64>,
+    alone_samples: Vec<f64>,
+}
+
+impl<'a> Subject<'a> {
+    fn new(name: &'static str, together: impl FnMut(&mut Random) -> f64 + 'a) -> Self {
+        Self {
+            name,
+            together: Box::new(together),
+            alone: None,
+            together_samples: Vec::new(),
+            alone_samples: Vec::new(),
+        }
+    }
+
+    fn and_alone(mut self, alone: impl FnMut(&mut Random, &mut Vec<f64>) + 'a) -> Self {
+        self.alone = Some(Box::new(alone));
+        self
+    }
+
+    fn run(&mut self, random: &mut Random) {
+        for _ in 0..BATCHES / 2 {
+            (self.together)(random);
+        }
+        for _ in 0..BATCHES {
+            self.together_samples.push((self.together)(random));
+        }
+        for _ in 0..ALONE {
+            if let Some(alone) = &mut self.alone {
+                alone(random, &mut self.alone_samples);
+            }
+        }
+    }
+
+    fn row(mut self) -> Row {
+        let has_alone = self.alone.is_some();
+        let mut alone = |share| has_alone.then(|| quantile(&mut self.alone_samples, share));
+        Row {
+            name: self.name,
+            alone: alone(0.5),
+            p99: alone(0.99),
+            median: quantile(&mut self.together_samples, 0.5),
+        }
+    }
+}
+
+/// What came out for one thing, in nanoseconds a call.
+pub(super) struct Row {
+    pub(super) name: &'static str,
+    /// The median of batches.
+    pub(super) median: f64,
+    /// The median of calls that were timed each, so that nothing of the next runs ahead in the processor.
+    pub(super) alone: Option<f64>,
+    /// Their 99th percentile.
+    pub(super) p99: Option<f64>,
+}
+
+/// What everything is measured with.
+pub(super) struct Stage<'a> {
+    pub(super) keys: u64,
+    pub(super) engine: &'a Engine,
+    pub(super) snapshot: &'a Snapshot,
+    pub(super) peers: &'a [Box<dyn Peer>],
+}
+
+/// The names of H and M among the rows.
+pub(super) const HASH: &str = "hash";
+pub(super) const READ: &str = "read";
+
+/// Measures; `tick` is told how many of how many rounds are done.
+pub(super) fn measure(
+    stage: &Stage<'_>,
+    mut chase: Chase,
+    clock: Clock,
+    tick: &dyn Fn(usize, usize),
+) -> Result<Vec<Row>, Error> {
+    let mut random = Random::new(1);
+    stage.check(&mut random)?;
+    let chain = Chain::default();
+    let each = |nanoseconds: f64| nanoseconds / BATCH as f64;
+    let mut subjects = vec![
+        Subject::new(HASH, |_| each(clock.time(|| chain.steps(BATCH)))),
+        Subject::new(READ, move |_| each(clock.time(|| chase.steps(BATCH)))),
+        stage.verify("verify", Kind::Allowed, clock),
+        stage.verify("miss", Kind::Unknown, clock),
+        stage.verify("malformed", Kind::Malformed, clock),
+        stage.verify("limited", Kind::Limited, clock),
+        stage.batch(clock),
+        stage.extraction(clock)?,
+        stage.digest(clock),
+        stage.lookup("lookup_hit", Kind::Allowed, clock, |digest| {
+            let entry = stage.snapshot.find(&digest).ok()??;
+            Some(entry.attributes().id_length)
+        }),
+        stage.lookup("lookup_miss", Kind::Unknown, clock, |digest| {
+            let entry = stage.snapshot.find(&digest).ok()??;
+            Some(entry.attributes().id_length)
+        }),
+    ];
+    for peer in stage.peers {
+        subjects.push(stage.lookup(peer.name(), Kind::Allowed, clock, |digest| {
+            let [first, ..] = peer.get(digest.as_bytes())?;
+            Some(first)
+        }));
+    }
+    for round in 0..ROUNDS {
+        tick(round, ROUNDS);
+        for subject in &mut subjects {
+            subject.run(&mut random);
+        }
+    }
+    Ok(subjects.into_iter().map(Subject::row).collect())
+}
+
+impl<'a> Stage<'a> {
+    /// Whole verifies, header list in and verdict out.
+    fn verify<'s>(&'s self, name: &'static str, kind: Kind, clock: Clock) -> Subject<'s> {
+        Subject::new(name, move |random| {
+            let batch = Batch::new(kind, self.keys, random);
+            let headers = batch.headers();
+            let requests = batch.requests(&headers);
+            let all = || requests.iter().for_each(|request| drop(black_box(self.engine.verify(request))));
+            clock.time(all) / BATCH as f64
+        })
+        .and_alone(move |random, samples| {
+            let batch = Batch::new(kind, self.keys, random);
+            let headers = batch.headers();
+            for request in &batch.requests(&headers) {
+                samples.push(clock.time(|| drop(black_box(self.engine.verify(request)))));
+            }
+        })
+    }
+
+    /// The same, handed over together.
+    fn batch(&self, clock: Clock) -> Subject<'_> {
+        Subject::new("batch", move |random| {
+            let batch = Batch::new(Kind::Allowed, self.keys, random);
+            let headers = batch.headers();
+            let requests = batch.requests(&headers);
+            let pinned = self.engine.pin();
+            let mut verdicts = Vec::with_capacity(BATCH);
+            clock.time(|| pinned.verify_batch(&requests, &mut verdicts)) / BATCH as f64
+        })
+    }
+
+    /// Taking the key out of the header list.
+    fn extraction(&self, clock: Clock) -> Result<Subject<'_>, Error> {
+        let extractor = Extractor::new(&[Source::Bearer], Form::Key);
+        let extractor = extractor.map_err(|_| Error::Lookup { what: "extraction" })?;
+        Ok(Subject::new("extraction", move |random| {
+            let batch = Batch::new(Kind::Allowed, self.keys, random);
+            let headers = batch.headers();
+            let all = || {
+                for headers in &headers {
+                    let mut scratch = Scratch::new();
+                    black_box(extractor.extract(&headers[..], &mut scratch).is_ok());
+                }
+            };
+            clock.time(all) / BATCH as f64
+        }))
+    }
+
+    /// Digests of keys, side by side as far as the processor can.
+    fn digest(&self, clock: Clock) -> Subject<'_> {
+        let digest_key = store::digest_key();
+        Subject::new("digest", move |random| {
+            let batch = Batch::new(Kind::Allowed, self.keys, random);
+            let all = || {
+                batch.samples().iter().for_each(|sample| {
+                    black_box(digest_key.digest(sample.credential()));
+                })
+            };
+            clock.time(all) / BATCH as f64
+        })
+    }
+
+    /// The digest of a key and what `find` finds of it. Where the next key's text starts depends on what
+    /// was found, so that one lookup waits for the other.
+    fn lookup<'s>(
+        &'s self,
+        name: &'static str,
+        kind: Kind,
+        clock: Clock,
+        find: impl Fn(Digest) -> Option<u8> + Copy + 's,
+    ) -> Subject<'s> {
+        let (digest_key, alone_key) = (store::digest_key(), store::digest_key());
+        // Zero, which the compiler does not know.
+        let zero = black_box(0u8);
+        Subject::new(name, move |random| {
+            let batch = Batch::new(kind, self.keys, random);
+            let all = || {
+                batch.samples().iter().fold(0, |last, sample| {
+                    let text = sample.credential().get(usize::from(last & zero)..).unwrap_or_default();
+                    find(digest_key.digest(text)).unwrap_or(0)
+                })
+            };
+            clock.time(all) / BATCH as f64
+        })
+        .and_alone(move |random, samples| {
+            let batch = Batch::new(kind, self.keys, random);
+            for sample in batch.samples() {
+                samples.push(clock.time(|| find(alone_key.digest(sample.credential()))));
+            }
+        })
+    }
+
+    /// Whether everything does what it should, before its time is taken.
+    fn check(&self, random: &mut Random) -> Result<(), Error> {
+        let digest_key = store::digest_key();
+        for (what, kind, expected) in [
+            ("a request with a good key", Kind::Allowed, Reason::Ok),
+            ("a request with a good key and a limit", Kind::Limited, Reason::Ok),
+            ("a request with an unknown key", Kind::Unknown, Reason::UnknownKey),
+            ("a request with a malformed key", Kind::Malformed, Reason::MalformedCredential),
+        ] {
+            for _ in 0..100 {
+                let batch = Batch::new(kind, self.keys, random);
+                let headers = batch.headers();
+                for (request, sample) in batch.requests(&headers).iter().zip(batch.samples()) {
+                    let found = self.engine.verify(request).reason();
+                    if found != expected {
+                        return Err(Error::Verdict { what, found, expected });
+                    }
+                    let digest = digest_key.digest(sample.credential());
+                    let present = matches!(kind, Kind::Allowed | Kind::Limited);
+                    for peer in self.peers {
+                        if peer.get(digest.as_bytes()).is_some() != present {
+                            return Err(Error::Lookup { what: peer.name() });
+                        }
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
