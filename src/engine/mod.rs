@@ -93,9 +93,7 @@ impl Engine {
     /// Decides one request.
     #[inline]
     pub fn verify<'r, H: HeaderList + ?Sized>(&self, request: &Request<'r, H>) -> Verdict<'r> {
-        let plan = self.cell.load();
-        let outcome = gates::decide_silently(plan.as_deref(), request, &self.limiter);
-        Verdict::new(plan, outcome)
+        Verdict::decide(self.cell.load(), request, &self.limiter, None, &mut gates::Silent)
     }
 
     /// Decides one request, and tells `observer` what each gate saw.
@@ -104,9 +102,7 @@ impl Engine {
         request: &Request<'r, H>,
         observer: &mut impl Observer,
     ) -> Verdict<'r> {
-        let plan = self.cell.load();
-        let outcome = gates::decide(plan.as_deref(), request, &self.limiter, None, observer);
-        Verdict::new(plan, outcome)
+        Verdict::decide(self.cell.load(), request, &self.limiter, None, observer)
     }
 
     /// Holds on to the generation of this moment, to decide several requests from it.
@@ -163,8 +159,7 @@ impl Pinned<'_> {
         &'p self,
         request: &Request<'r, H>,
     ) -> gates::Verdict<'r, &'p Plan> {
-        let plan = self.plan.as_deref();
-        gates::Verdict::new(plan, gates::decide_silently(plan, request, self.limiter))
+        gates::Verdict::decide(self.plan.as_deref(), request, self.limiter, None, &mut gates::Silent)
     }
 
     /// Decides requests in their order, with the memory that their lookups need under way side by side:
@@ -182,8 +177,14 @@ impl Pinned<'_> {
                 *slot = plan.and_then(|plan| gates::Prepared::of(plan, request));
             }
             for (slot, request) in prepared.iter().zip(group) {
-                let outcome = gates::decide(plan, request, self.limiter, slot.as_ref(), &mut gates::Silent);
-                verdicts.push(gates::Verdict::new(plan, outcome));
+                let prepared = slot.as_ref();
+                verdicts.push(gates::Verdict::decide(
+                    plan,
+                    request,
+                    self.limiter,
+                    prepared,
+                    &mut gates::Silent,
+                ));
             }
         }
     }

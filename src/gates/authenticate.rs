@@ -1,11 +1,10 @@
 //! Gate 4: is every required credential there, and is it good?
 
-use super::early::Early;
+use super::early::{Early, KeyForm};
 use super::observe::{Finding, Gate, Observer};
 use super::plan::{CredentialPlan, Expected, KeyPlan, KindPlan};
 use super::verdict::{Challenge, Outcome};
 use super::{Passage, Refusal};
-use crate::digest::Digest;
 use crate::format::record::NEVER;
 use crate::realm::TokenRules;
 use crate::reason::Reason;
@@ -109,66 +108,53 @@ impl<T> Few<T> {
 pub(super) fn authenticate<'h, H: HeaderList + ?Sized, O: Observer>(
     passage: &Passage<'_>,
     request: &Request<'h, H>,
-    early: Option<Early<'h>>,
+    early: &Option<Early<'h>>,
     scratch: &mut Scratch,
     identity: &mut Identity<'h>,
     outcome: &mut Outcome<'_>,
     observer: &mut O,
 ) -> Result<(), Refusal> {
-    let (mut early, digest) = match early {
-        Some(Early { credential, taken, digest }) => {
-            (Some((credential, taken)), digest.map(|digest| (credential, digest)))
-        }
-        None => (None, None),
-    };
-    let mut take = |number: u16, scratch: &mut Scratch, outcome: &mut Outcome<'_>, observer: &mut O| {
-        let credential = passage.realm.credential(number).ok_or(Reason::Unavailable)?;
-        let taken = match early.take() {
-            Some((ahead, taken)) if ahead == number => taken,
-            _ => credential.extractor.extract(request.headers, scratch),
-        };
-        settle(credential, number, taken, outcome, observer)
-    };
-    let mut verify = |number: u16,
-                      presented: &Presented<'h>,
-                      scratch: &Scratch,
-                      outcome: &mut Outcome<'_>,
-                      observer: &mut O| {
-        let digest = digest.filter(|(credential, _)| *credential == number).map(|(_, digest)| digest);
-        let credential = passage.realm.credential(number).ok_or(Reason::Unavailable)?;
-        let challenge = Challenge::of_presented(number, presented.source());
-        outcome.challenge = Some(challenge);
-        let verified =
-            verify_one(passage, request, credential, challenge, presented, scratch, digest, identity);
-        match &verified {
-            Ok(()) => observer.saw(Gate::Credential, Finding::Credential(&credential.name, "good")),
-            Err(Refusal::Reason(reason)) => {
-                observer.saw(Gate::Credential, Finding::RefusedCredential(&credential.name, *reason));
-            }
-            Err(Refusal::Damaged) => {}
-        }
-        verified
-    };
     match passage.require {
         // Nearly every request.
-        [number] => {
-            let presented = take(*number, scratch, outcome, observer)?;
-            verify(*number, &presented, scratch, outcome, observer)?;
+        &[number] => {
+            let credential = passage.realm.credential(number).ok_or(Reason::Unavailable)?;
+            let own;
+            let (taken, form) = match early {
+                Some(early) if early.credential == number => (&early.taken, Some(&early.form)),
+                _ => {
+                    own = credential.extractor.extract(request.headers, scratch);
+                    (&own, None)
+                }
+            };
+            let presented = settle(credential, number, taken, outcome, observer)?;
+            verify_one(passage, request, number, presented, scratch, form, identity, outcome, observer)?;
         }
         several => {
+            // What was taken out, for up to four credentials; further ones are taken out again when their
+            // turn comes.
             let mut presented: ArrayVec<Presented<'h>, 4> = ArrayVec::new_const();
+            let mut take = |number, outcome: &mut _, observer: &mut _| {
+                let credential = passage.realm.credential(number).ok_or(Reason::Unavailable)?;
+                let taken = credential.extractor.extract(request.headers, scratch);
+                settle(credential, number, &taken, outcome, observer).cloned()
+            };
             for &number in several {
-                // Those without room are taken out again when their turn comes.
-                let _ = presented.try_push(take(number, scratch, outcome, observer)?);
+                let taken = take(number, outcome, observer)?;
+                let _ = presented.try_push(taken);
             }
             for (at, &number) in several.iter().enumerate() {
-                match presented.get(at) {
-                    Some(presented) => verify(number, presented, scratch, outcome, observer)?,
+                let again;
+                let presented = match presented.get(at) {
+                    Some(presented) => presented,
                     None => {
-                        let presented = take(number, scratch, outcome, observer)?;
-                        verify(number, &presented, scratch, outcome, observer)?;
+                        let credential = passage.realm.credential(number).ok_or(Reason::Unavailable)?;
+                        let taken = credential.extractor.extract(request.headers, scratch);
+                        again = settle(credential, number, &taken, outcome, observer)?.clone();
+                        &again
                     }
-                }
+                };
+                let form = early.as_ref().filter(|early| early.credential == number).map(|early| &early.form);
+                verify_one(passage, request, number, presented, scratch, form, identity, outcome, observer)?;
             }
         }
     }
@@ -182,19 +168,47 @@ pub(super) fn authenticate<'h, H: HeaderList + ?Sized, O: Observer>(
 /// Verifies one credential that was taken out, and adds what it says of the client to `identity`.
 #[inline]
 #[expect(clippy::too_many_arguments, reason = "one step of `authenticate`, with all that it has at hand")]
-fn verify_one<'h, H: HeaderList + ?Sized>(
+fn verify_one<'h, H: HeaderList + ?Sized, O: Observer>(
+    passage: &Passage<'_>,
+    request: &Request<'h, H>,
+    number: u16,
+    presented: &Presented<'h>,
+    scratch: &Scratch,
+    form: Option<&KeyForm>,
+    identity: &mut Identity<'h>,
+    outcome: &mut Outcome<'_>,
+    observer: &mut O,
+) -> Result<(), Refusal> {
+    let credential = passage.realm.credential(number).ok_or(Reason::Unavailable)?;
+    let challenge = Challenge::of_presented(number, presented.source());
+    outcome.challenge = Some(challenge);
+    let verified = verify_kind(passage, request, credential, challenge, presented, scratch, form, identity);
+    match &verified {
+        Ok(()) => observer.saw(Gate::Credential, Finding::Credential(&credential.name, "good")),
+        Err(Refusal::Reason(reason)) => {
+            observer.saw(Gate::Credential, Finding::RefusedCredential(&credential.name, *reason));
+        }
+        Err(Refusal::Damaged) => {}
+    }
+    verified
+}
+
+/// Verifies a credential by the rules of its kind.
+#[inline]
+#[expect(clippy::too_many_arguments, reason = "one step of `authenticate`, with all that it has at hand")]
+fn verify_kind<'h, H: HeaderList + ?Sized>(
     passage: &Passage<'_>,
     request: &Request<'h, H>,
     credential: &CredentialPlan,
     challenge: Challenge,
     presented: &Presented<'h>,
     scratch: &Scratch,
-    digest: Option<Digest>,
+    form: Option<&KeyForm>,
     identity: &mut Identity<'h>,
 ) -> Result<(), Refusal> {
     match &credential.kind {
         KindPlan::Key(keys) => {
-            let entry = verify_key(passage, request, credential, keys, presented, scratch, digest)?;
+            let entry = verify_key(passage, request, credential, keys, presented, scratch, form)?;
             if !identity.by_key {
                 identity.key = Some(entry);
                 identity.scopes_of = Some(challenge);
@@ -216,13 +230,13 @@ fn verify_one<'h, H: HeaderList + ?Sized>(
 
 /// Turns what extraction found into what goes on, or into the reason that a verdict gives.
 #[inline]
-fn settle<'h, O: Observer>(
+fn settle<'t, 'h, O: Observer>(
     credential: &CredentialPlan,
     number: u16,
-    taken: Result<Presented<'h>, Failure>,
+    taken: &'t Result<Presented<'h>, Failure>,
     outcome: &mut Outcome<'_>,
     observer: &mut O,
-) -> Result<Presented<'h>, Refusal> {
+) -> Result<&'t Presented<'h>, Refusal> {
     match taken {
         Ok(presented) => {
             observer.saw(Gate::Extraction, Finding::Credential(&credential.name, "presented"));
@@ -255,17 +269,27 @@ fn verify_key<H: HeaderList + ?Sized>(
     keys: &KeyPlan,
     presented: &Presented<'_>,
     scratch: &Scratch,
-    first_digest: Option<Digest>,
+    form: Option<&KeyForm>,
 ) -> Result<Entry, Refusal> {
-    // A digest that was made ahead of time says that the format was looked at.
-    if first_digest.is_none() && !keys.is_well_formed(presented, scratch) {
-        return Err(Reason::MalformedCredential.into());
-    }
+    let ahead = match form {
+        Some(KeyForm::Digest(digest)) => Some(digest),
+        Some(KeyForm::Malformed) => return Err(Reason::MalformedCredential.into()),
+        Some(KeyForm::Absent) | None if keys.is_well_formed(presented, scratch) => None,
+        _ => return Err(Reason::MalformedCredential.into()),
+    };
+    // Asked for while the record is on its way.
+    let expected = expected(passage, request);
     let mut found = None;
     for pepper in 0..keys.digest_keys.len() {
-        let ahead = first_digest.filter(|_| pepper == 0);
-        let digest = ahead.or_else(|| keys.digest(pepper, presented, scratch)).ok_or(Reason::Unavailable)?;
-        found = passage.plan.snapshot().find(&digest)?;
+        let own;
+        let digest = match ahead {
+            Some(digest) if pepper == 0 => digest,
+            _ => {
+                own = keys.digest(pepper, presented, scratch).ok_or(Reason::Unavailable)?;
+                &own
+            }
+        };
+        found = passage.plan.snapshot().find(digest)?;
         if found.is_some() {
             break;
         }
@@ -286,7 +310,7 @@ fn verify_key<H: HeaderList + ?Sized>(
     if has_expired(&entry, passage.now) {
         return Err(Reason::Expired.into());
     }
-    if !expected(passage, request).accepts(attributes.environment) {
+    if !expected.accepts(attributes.environment) {
         return Err(Reason::WrongEnvironment.into());
     }
     passage.plan.snapshot().ensure_names(&entry)?;

@@ -13,9 +13,20 @@ use std::hint::black_box;
 pub(super) struct Early<'h> {
     /// The number of the credential in its realm.
     pub(super) credential: u16,
+    /// What was taken out, for routes that require this credential and no other: where its format says
+    /// more, its characters were not looked at by themselves.
     pub(super) taken: Result<Presented<'h>, Failure>,
-    /// The digest under the snapshot's first pepper, where the key is well-formed.
-    pub(super) digest: Option<Digest>,
+    pub(super) form: KeyForm,
+}
+
+/// What was found of a key's form.
+pub(super) enum KeyForm {
+    /// There is no key.
+    Absent,
+    /// It does not have the credential's format.
+    Malformed,
+    /// It does, and this is its digest under the snapshot's first pepper.
+    Digest(Digest),
 }
 
 impl<'h> Early<'h> {
@@ -31,19 +42,23 @@ impl<'h> Early<'h> {
         let &number = realm.default_require.first()?;
         let credential = realm.credential(number)?;
         let KindPlan::Key(keys) = &credential.kind else { return None };
-        let taken = credential.extractor.extract(request.headers, scratch);
-        let digest = match (&taken, prepared) {
-            (_, Some(prepared)) => Some(prepared.0),
-            (Ok(presented), None) if keys.is_well_formed(presented, scratch) => {
-                let digest = keys.digest(0, presented, scratch);
-                if let Some(digest) = &digest {
-                    black_box(plan.snapshot().touch(digest));
-                }
-                digest
+        let taken = match &keys.matcher {
+            Some(matcher) if matcher.implies_token_characters() => {
+                credential.extractor.extract_unread(request.headers, scratch)
             }
-            _ => None,
+            _ => credential.extractor.extract(request.headers, scratch),
         };
-        Some(Self { credential: number, taken, digest })
+        let form = match (&taken, prepared) {
+            (Err(_), _) => KeyForm::Absent,
+            (Ok(_), Some(prepared)) => KeyForm::Digest(prepared.0),
+            (Ok(presented), None) if keys.is_well_formed(presented, scratch) => {
+                let digest = keys.digest(0, presented, scratch)?;
+                black_box(plan.snapshot().touch(&digest));
+                KeyForm::Digest(digest)
+            }
+            (Ok(_), None) => KeyForm::Malformed,
+        };
+        Some(Self { credential: number, taken, form })
     }
 }
 
@@ -54,6 +69,9 @@ impl Prepared {
     /// Makes the digest of the key that [`Early`] will find, if it is well-formed.
     pub(crate) fn of<H: HeaderList + ?Sized>(plan: &Plan, request: &Request<'_, H>) -> Option<Self> {
         let (_, realm) = plan.realm(request.realm)?;
-        Early::of(plan, realm, request, &mut Scratch::new(), None)?.digest.map(Self)
+        match Early::of(plan, realm, request, &mut Scratch::new(), None)?.form {
+            KeyForm::Digest(digest) => Some(Self(digest)),
+            KeyForm::Absent | KeyForm::Malformed => None,
+        }
     }
 }

@@ -29,44 +29,37 @@ use authenticate::{Identity, authenticate};
 use authorize::authorize;
 use early::Early;
 use plan::{RealmPlan, RoutePlan};
+use std::ops::Deref;
 use verdict::{Challenge, Outcome};
 
-/// Decides a request from a plan, and tells `observer` what each gate saw.
-pub(crate) fn decide<'r, H: HeaderList + ?Sized, O: Observer>(
-    plan: Option<&Plan>,
-    request: &Request<'r, H>,
-    limiter: &Limiter,
-    prepared: Option<&Prepared>,
-    observer: &mut O,
-) -> Outcome<'r> {
-    let Some(plan) = plan else {
-        observer.saw(Gate::Snapshot, Finding::Refused(Reason::Unavailable, "there is no usable snapshot"));
-        return Outcome::unavailable();
-    };
-    let mut outcome = Outcome::unavailable();
-    let reason =
-        pass(plan, request, limiter, prepared, observer, &mut outcome).unwrap_or_else(
-            |refusal| match refusal {
-                Refusal::Reason(reason) => reason,
-                Refusal::Damaged => Reason::Unavailable,
-            },
-        );
-    // Damage that was found on the way, in whatever part: nothing may be decided from this snapshot.
-    outcome.reason = if plan.snapshot().is_damaged() { Reason::Unavailable } else { reason };
-    if outcome.reason == Reason::Unavailable {
-        outcome.forget();
+impl<'r, P: Deref<Target = Plan>> Verdict<'r, P> {
+    /// Decides a request from a plan, and tells `observer` what each gate saw.
+    #[inline]
+    pub(crate) fn decide<H: HeaderList + ?Sized, O: Observer>(
+        plan: Option<P>,
+        request: &Request<'r, H>,
+        limiter: &Limiter,
+        prepared: Option<&Prepared>,
+        observer: &mut O,
+    ) -> Self {
+        let mut verdict = Self::unavailable(plan);
+        let Some(plan) = verdict.plan.as_deref() else {
+            let why = "there is no usable snapshot";
+            observer.saw(Gate::Snapshot, Finding::Refused(Reason::Unavailable, why));
+            return verdict;
+        };
+        let outcome = &mut verdict.outcome;
+        let reason = match pass(plan, request, limiter, prepared, observer, outcome) {
+            Ok(reason) | Err(Refusal::Reason(reason)) => reason,
+            Err(Refusal::Damaged) => Reason::Unavailable,
+        };
+        // Damage that was found on the way, in whatever part: nothing may be decided from this snapshot.
+        outcome.reason = if plan.snapshot().is_damaged() { Reason::Unavailable } else { reason };
+        if outcome.reason == Reason::Unavailable {
+            outcome.forget();
+        }
+        verdict
     }
-    outcome
-}
-
-/// Decides without telling anybody.
-#[inline]
-pub(crate) fn decide_silently<'r, H: HeaderList + ?Sized>(
-    plan: Option<&Plan>,
-    request: &Request<'r, H>,
-    limiter: &Limiter,
-) -> Outcome<'r> {
-    decide(plan, request, limiter, None, &mut Silent)
 }
 
 /// Why a request got no further.
@@ -187,7 +180,7 @@ fn pass<'r, H: HeaderList + ?Sized, O: Observer>(
     // Gates 4 and 5.
     let passage = Passage { plan, number, realm, now, routing, require };
     let mut identity = Identity::default();
-    authenticate(&passage, request, early, &mut scratch, &mut identity, outcome, observer)?;
+    authenticate(&passage, request, &early, &mut scratch, &mut identity, outcome, observer)?;
     outcome.key = identity.key;
     outcome.subject = identity.subject();
     outcome.challenge = Challenge::of_first(require);

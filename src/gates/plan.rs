@@ -53,8 +53,12 @@ pub struct Plan {
     snapshot: Snapshot,
     keyring: Arc<Keyring>,
     realms: Vec<RealmPlan>,
-    numbers: HashMap<Box<str>, u16>,
+    /// The names of the realms, in order.
+    names: Vec<Box<str>>,
 }
+
+/// Up to how many realms are found by comparing their names one after the other.
+const FEW_REALMS: usize = 16;
 
 /// A realm made ready.
 pub(super) struct RealmPlan {
@@ -138,8 +142,8 @@ impl Plan {
             realms.push(plan.map_err(|what| PlanError::Realm { realm: realm.name.clone(), what })?);
             first_credential = first_credential.saturating_add(realm.credentials.len() as u16);
         }
-        let numbers = realms.iter().zip(0..).map(|(realm, number)| (realm.name.clone(), number)).collect();
-        Ok(Self { snapshot, keyring, realms, numbers })
+        let names = realms.iter().map(|realm| realm.name.clone()).collect();
+        Ok(Self { snapshot, keyring, realms, names })
     }
 
     /// The snapshot.
@@ -153,8 +157,13 @@ impl Plan {
 
     #[inline]
     pub(super) fn realm(&self, name: &str) -> Option<(u16, &RealmPlan)> {
-        let number = *self.numbers.get(name)?;
-        Some((number, self.realms.get(usize::from(number))?))
+        // Few servers have many, and names of other lengths are passed over at once.
+        let number = if self.names.len() <= FEW_REALMS {
+            self.names.iter().position(|known| known.len() == name.len() && **known == *name)?
+        } else {
+            self.names.binary_search_by(|known| (**known).cmp(name)).ok()?
+        };
+        Some((number as u16, self.realms.get(number)?))
     }
 
     pub(super) fn realm_by_number(&self, number: u16) -> Option<&RealmPlan> {

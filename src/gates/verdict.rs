@@ -51,7 +51,7 @@ impl MissingScope<'_> {
 
 /// What the gates found out.
 #[derive(Debug)]
-pub(crate) struct Outcome<'r> {
+pub(super) struct Outcome<'r> {
     pub(super) reason: Reason,
     /// The number of the realm.
     pub(super) realm: Option<u16>,
@@ -98,8 +98,10 @@ pub struct Verdict<'r, P> {
 }
 
 impl<'r, P: Deref<Target = Plan>> Verdict<'r, P> {
-    pub(crate) const fn new(plan: Option<P>, outcome: Outcome<'r>) -> Self {
-        Self { plan, outcome }
+    /// What stands before anything was decided.
+    #[inline]
+    pub(super) const fn unavailable(plan: Option<P>) -> Self {
+        Self { plan, outcome: Outcome::unavailable() }
     }
 
     /// Whether the request may go on. Nothing else does.

@@ -383,6 +383,12 @@ impl Matcher {
         (self.min_length..=self.max_length).contains(&secret.len()) && self.alphabet.covers(secret)
     }
 
+    /// Whether every credential that fits consists of characters that a bearer token may have without
+    /// padding: literals do, and so do all alphabets but one.
+    pub(crate) const fn implies_token_characters(&self) -> bool {
+        !matches!(self.alphabet, Alphabet::Visible)
+    }
+
     /// The length of the shortest credential that fits.
     pub(super) fn shortest(&self) -> usize {
         let fixed = match &self.environment {

@@ -181,7 +181,9 @@ impl Scheme {
 fn after_scheme<'h, const LENGTH: usize>(scheme: &[u8; LENGTH], value: &'h [u8]) -> Option<&'h [u8]> {
     let (found, rest) = bytes::trim(value).split_first_chunk::<LENGTH>()?;
     let ends = matches!(rest, [] | [b' ', ..]);
-    (ends && found.eq_ignore_ascii_case(scheme)).then(|| bytes::without_leading_spaces(rest))
+    // Of a letter, the bit is the case; nothing else becomes a letter by it.
+    let differs = found.iter().zip(scheme).fold(0, |all, (byte, letter)| all | ((byte | 0x20) ^ letter));
+    (ends && differs == 0).then(|| bytes::without_leading_spaces(rest))
 }
 
 /// The name of a header, ready to be compared.
@@ -325,21 +327,55 @@ impl Extractor {
         headers: &'h H,
         scratch: &mut Scratch,
     ) -> Result<Presented<'h>, Failure> {
+        self.extract_where(headers, scratch, true)
+    }
+
+    /// As [`Extractor::extract`], but leaves the characters of a value that is not decoded to whoever
+    /// looks at it next, and must refuse all that extraction would have.
+    #[inline]
+    pub(crate) fn extract_unread<'h, H: HeaderList + ?Sized>(
+        &self,
+        headers: &'h H,
+        scratch: &mut Scratch,
+    ) -> Result<Presented<'h>, Failure> {
+        self.extract_where(headers, scratch, false)
+    }
+
+    #[inline]
+    fn extract_where<'h, H: HeaderList + ?Sized>(
+        &self,
+        headers: &'h H,
+        scratch: &mut Scratch,
+        read: bool,
+    ) -> Result<Presented<'h>, Failure> {
+        // Nearly every credential has one source.
+        let (source, lookup, value) = match &*self.lookups {
+            [lookup] => match self.look(lookup, headers, &mut None) {
+                Presence::Present(value) => (0, lookup, value),
+                Presence::Absent => return Err(Failure { fault: Fault::Missing, source: 0 }),
+                Presence::Ambiguous => return Err(Failure { fault: Fault::Ambiguous, source: 0 }),
+            },
+            several => self.choose(several, headers)?,
+        };
+        let place = match lookup {
+            Lookup::Scheme(Scheme::Bearer) => self.bearer(value, read),
+            Lookup::Scheme(Scheme::Basic) => self.basic(value, scratch),
+            Lookup::Header(_) => self.header(bytes::trim(value), read),
+        };
+        let place = place.ok_or(Failure { fault: Fault::Malformed, source })?;
+        Ok(Presented { source, place })
+    }
+
+    /// The one source that is present, with its index and what it says.
+    fn choose<'s, 'h, H: HeaderList + ?Sized>(
+        &self,
+        lookups: &'s [Lookup],
+        headers: &'h H,
+    ) -> Result<(usize, &'s Lookup, &'h [u8]), Failure> {
         let mut authorization = None;
         let mut used: Option<(usize, &Lookup, &'h [u8])> = None;
-        for (index, lookup) in self.lookups.iter().enumerate() {
-            let presence = match lookup {
-                Lookup::Header(name) => name.find(headers, true),
-                Lookup::Scheme(scheme) => {
-                    match *authorization.get_or_insert_with(|| self.authorization.find(headers, false)) {
-                        Presence::Present(value) => {
-                            scheme.credential(value).map_or(Presence::Absent, Presence::Present)
-                        }
-                        other => other,
-                    }
-                }
-            };
-            match (presence, &used) {
+        for (index, lookup) in lookups.iter().enumerate() {
+            match (self.look(lookup, headers, &mut authorization), &used) {
                 (Presence::Absent, _) => {}
                 (Presence::Present(value), None) => used = Some((index, lookup, value)),
                 (Presence::Present(_) | Presence::Ambiguous, earlier) => {
@@ -348,32 +384,45 @@ impl Extractor {
                 }
             }
         }
-        let Some((source, lookup, value)) = used else {
-            return Err(Failure { fault: Fault::Missing, source: 0 });
-        };
-        let place = match lookup {
-            Lookup::Scheme(Scheme::Bearer) => self.bearer(value),
-            Lookup::Scheme(Scheme::Basic) => self.basic(value, scratch),
-            Lookup::Header(_) => self.header(bytes::trim(value)),
-        };
-        let place = place.ok_or(Failure { fault: Fault::Malformed, source })?;
-        Ok(Presented { source, place })
+        used.ok_or(Failure { fault: Fault::Missing, source: 0 })
+    }
+
+    /// Whether a source is present. `authorization` is what was found of that header before.
+    #[inline(always)]
+    fn look<'h, H: HeaderList + ?Sized>(
+        &self,
+        lookup: &Lookup,
+        headers: &'h H,
+        authorization: &mut Option<Presence<'h>>,
+    ) -> Presence<'h> {
+        match lookup {
+            Lookup::Header(name) => name.find(headers, true),
+            Lookup::Scheme(scheme) => {
+                match *authorization.get_or_insert_with(|| self.authorization.find(headers, false)) {
+                    Presence::Present(value) => {
+                        scheme.credential(value).map_or(Presence::Absent, Presence::Present)
+                    }
+                    other => other,
+                }
+            }
+        }
     }
 
     /// A bearer credential, where it is well-formed.
     #[inline]
-    fn bearer<'h>(&self, value: &'h [u8]) -> Option<Place<'h>> {
+    fn bearer<'h>(&self, value: &'h [u8], read: bool) -> Option<Place<'h>> {
         // The length first: a long one is not even looked through.
         let fits = value.len() <= self.form.longest();
         let unpadded = if fits { bytes::without_padding(value) } else { &[] };
-        (!unpadded.is_empty() && bytes::are_token_characters(unpadded)).then_some(Place::Header(value))
+        let good = !unpadded.is_empty() && (!read || bytes::are_token_characters(unpadded));
+        good.then_some(Place::Header(value))
     }
 
     /// A header's value, where it is well-formed.
     #[inline]
-    fn header<'h>(&self, value: &'h [u8]) -> Option<Place<'h>> {
+    fn header<'h>(&self, value: &'h [u8], read: bool) -> Option<Place<'h>> {
         let fits = !value.is_empty() && value.len() <= self.form.longest();
-        (fits && bytes::are_visible(value)).then_some(Place::Header(value))
+        (fits && (!read || bytes::are_visible(value))).then_some(Place::Header(value))
     }
 
     /// A key or a pair that comes as Basic, where it is well-formed.

@@ -314,7 +314,7 @@ impl Snapshot {
         let last = (first + self.header.longest_displacement + 1).min(self.index.items);
         let length = RECORD_LENGTH as u64;
         let window = self.bytes(&self.index, first * length..last * length).ok_or_else(|| self.damaged())?;
-        for (record, slot) in window.as_chunks::<RECORD_LENGTH>().0.iter().zip(first..) {
+        for (at, record) in window.as_chunks::<RECORD_LENGTH>().0.iter().enumerate() {
             let record = Slot::new(record);
             let found = record.prefix();
             if found > prefix || (found == 0 && record.is_free()) {
@@ -323,7 +323,7 @@ impl Snapshot {
             // Records with the same first eight bytes stand side by side; random digests have none.
             if found == prefix && record.digest().as_ref() == Some(digest) {
                 let attributes = record.attributes().ok_or_else(|| self.damaged())?;
-                return Ok(Some(Entry { slot: slot as u32, attributes }));
+                return Ok(Some(Entry { slot: first as u32 + at as u32, attributes }));
             }
         }
         Ok(None)
