@@ -92,34 +92,23 @@ pub enum KeyringError {
 impl Keyring {
     /// Reads the file, which nobody but its owner may have access to.
     pub fn load(path: &Path) -> Result<Self, KeyringError> {
-        let unreadable = |source| KeyringError::Unreadable {
-            file: path.to_owned(),
-            source,
-        };
+        let unreadable = |source| KeyringError::Unreadable { file: path.to_owned(), source };
         let mut file = File::open(path).map_err(unreadable)?;
         // Of the open file, not of the path: that may be another one by now.
         let metadata = file.metadata().map_err(unreadable)?;
         if !metadata.is_file() {
-            return Err(KeyringError::NotAFile {
-                file: path.to_owned(),
-            });
+            return Err(KeyringError::NotAFile { file: path.to_owned() });
         }
         let mode = metadata.mode() & 0o7777;
         if mode & 0o077 != 0 {
-            return Err(KeyringError::Exposed {
-                file: path.to_owned(),
-                mode,
-            });
+            return Err(KeyringError::Exposed { file: path.to_owned(), mode });
         }
         // Room for all of it at once: a buffer that grows leaves copies behind.
-        let room = usize::try_from(metadata.len())
-            .unwrap_or(0)
-            .saturating_add(1);
+        let room = usize::try_from(metadata.len()).unwrap_or(0).saturating_add(1);
         let mut bytes = Zeroizing::new(Vec::with_capacity(room));
         file.read_to_end(&mut bytes).map_err(unreadable)?;
-        let text = std::str::from_utf8(&bytes).map_err(|_| KeyringError::NotText {
-            file: path.to_owned(),
-        })?;
+        let text =
+            std::str::from_utf8(&bytes).map_err(|_| KeyringError::NotText { file: path.to_owned() })?;
         Ok(Self::read(text, &path.to_string_lossy())?)
     }
 
@@ -152,26 +141,16 @@ impl Keyring {
             let (realm, key) = token_key(&table)?;
             if !kids.insert((realm, key.kid().to_owned())) {
                 let found = format!("a second key {:?} of realm {realm:?}", key.kid());
-                return Err(table
-                    .fault("kid", found)
-                    .expecting("a kid for each key of a realm"));
+                return Err(table.fault("kid", found).expecting("a kid for each key of a realm"));
             }
             let of_realm = token_keys.entry(realm.to_owned()).or_insert_with(|| {
                 let place = table.at("realm");
                 let line = document.error(Fault::new(place.clone(), "")).line;
-                RealmKeys {
-                    line,
-                    place,
-                    keys: Vec::new(),
-                }
+                RealmKeys { line, place, keys: Vec::new() }
             });
             of_realm.keys.push(key);
         }
-        Ok(Self {
-            file: file.to_owned(),
-            peppers,
-            token_keys,
-        })
+        Ok(Self { file: file.to_owned(), peppers, token_keys })
     }
 
     /// The pepper of that id.
@@ -191,9 +170,7 @@ impl Keyring {
 
     /// The token keys of that realm, in the order listed.
     pub fn token_keys(&self, realm: &str) -> &[token::Key] {
-        self.token_keys
-            .get(realm)
-            .map_or(&[], |of_realm| &of_realm.keys)
+        self.token_keys.get(realm).map_or(&[], |of_realm| &of_realm.keys)
     }
 
     /// Refuses token keys of realms that the configuration does not have.
@@ -203,8 +180,10 @@ impl Keyring {
             (!names().any(|known| known == name)).then(|| ConfigError {
                 file: self.file.clone(),
                 line: of_realm.line,
-                fault: Fault::new(of_realm.place.clone(), format!("unknown realm {name:?}"))
-                    .among(name, names()),
+                fault: Box::new(
+                    Fault::new(of_realm.place.clone(), format!("unknown realm {name:?}"))
+                        .among(name, names()),
+                ),
             })
         };
         self.token_keys.iter().find_map(unknown).map_or(Ok(()), Err)
@@ -250,14 +229,9 @@ key = "KEY"
 fn pepper(table: &Table<'_, '_>) -> Result<Pepper, Fault> {
     const EXPECTED: &str = "64 hex digits";
     table.only(&["id", "key"], " of a pepper")?;
-    let id = table
-        .whole("id")?
-        .ok_or_else(|| table.fault("id", "is missing").expecting("a number"))?;
-    let id = u32::try_from(id).map_err(|_| {
-        table
-            .fault("id", format!("{id}"))
-            .expecting("a number up to 4294967295")
-    })?;
+    let id = table.whole("id")?.ok_or_else(|| table.fault("id", "is missing").expecting("a number"))?;
+    let id = u32::try_from(id)
+        .map_err(|_| table.fault("id", format!("{id}")).expecting("a number up to 4294967295"))?;
     let digits = table.required_text("key", EXPECTED)?;
     let fault = |found: String| table.fault("key", found).expecting(EXPECTED);
     if digits.len() != 64 {
@@ -290,26 +264,17 @@ fn token_key<'d>(table: &Table<'d, '_>) -> Result<(&'d str, token::Key), Fault> 
     if kid.is_empty() {
         return Err(table.fault("kid", "an empty kid"));
     }
-    let named =
-        |place: &str, found: &str| table.fault(place, format!("token key {kid:?}: {found}"));
-    let alg = table.text("alg")?.ok_or_else(|| {
-        named("alg", "alg is missing").expecting(token::Algorithm::NAMES.join(", "))
-    })?;
+    let named = |place: &str, found: &str| table.fault(place, format!("token key {kid:?}: {found}"));
+    let alg = table
+        .text("alg")?
+        .ok_or_else(|| named("alg", "alg is missing").expecting(token::Algorithm::NAMES.join(", ")))?;
     let algorithm = token::Algorithm::from_name(alg).ok_or_else(|| {
         named("alg", &format!("unknown alg {alg:?}")).among(alg, token::Algorithm::NAMES.iter())
     })?;
     let symmetric = alg.starts_with("HS");
-    let foreign: &[&str] = if symmetric {
-        &["public_key", "private_key"]
-    } else {
-        &["secret"]
-    };
+    let foreign: &[&str] = if symmetric { &["public_key", "private_key"] } else { &["secret"] };
     if let Some(name) = foreign.iter().find(|name| table.has(name)) {
-        let expected = if symmetric {
-            "`secret` alone"
-        } else {
-            "`public_key`, `private_key` or both"
-        };
+        let expected = if symmetric { "`secret` alone" } else { "`public_key`, `private_key` or both" };
         return Err(named(name, &format!("not of a key for {alg}")).expecting(expected));
     }
     let key = if symmetric {
@@ -327,11 +292,7 @@ fn token_key<'d>(table: &Table<'d, '_>) -> Result<(&'d str, token::Key), Fault> 
         if public.is_none() && private.is_none() {
             return Err(named("public_key", "is missing").expecting("a PEM text"));
         }
-        let place = if public.is_some() {
-            "public_key"
-        } else {
-            "private_key"
-        };
+        let place = if public.is_some() { "public_key" } else { "private_key" };
         token::Key::from_pem(kid.to_owned(), algorithm, public, private)
             .map_err(|error| named(place, &error.to_string()))?
     };

@@ -39,13 +39,8 @@ pub enum Group {
 
 impl Group {
     /// Every group.
-    pub const ALL: [Self; 5] = [
-        Self::Unauthorized,
-        Self::BadRequest,
-        Self::Forbidden,
-        Self::TooManyRequests,
-        Self::Unavailable,
-    ];
+    pub const ALL: [Self; 5] =
+        [Self::Unauthorized, Self::BadRequest, Self::Forbidden, Self::TooManyRequests, Self::Unavailable];
 
     /// The name that `[realm.NAME.errors.GROUP]` uses.
     pub const fn name(self) -> &'static str {

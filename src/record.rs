@@ -13,9 +13,11 @@ pub use resolve::{Material, RecordRules, ResolvedKey};
 
 use crate::realm::{MAX_SECONDS, known_names};
 use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use std::borrow::Cow;
 use std::fmt;
+use std::marker::PhantomData;
 use thiserror::Error;
 use zeroize::Zeroize as _;
 
@@ -186,10 +188,33 @@ impl<'de> Deserialize<'de> for Object {
 }
 
 /// A member that is there has a value: `null` is refused, where `Option` alone would take it as absent.
-fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
+}
+
+/// From an object alone: derived code would take a list of the members' values as well.
+fn object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
+    struct ObjectOnly<T>(PhantomData<T>);
+
+    impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectOnly<T> {
+        type Value = T;
+
+        fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+            formatter.write_str("an object")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<T, A::Error> {
+            T::deserialize(MapAccessDeserializer::new(members))
+        }
+    }
+
+    deserializer.deserialize_map(ObjectOnly(PhantomData))
+}
+
+fn present_object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     deserializer: D,
 ) -> Result<Option<T>, D::Error> {
-    T::deserialize(deserializer).map(Some)
+    object(deserializer).map(Some)
 }
 
 /// The members of a record as the line has them.
@@ -202,9 +227,9 @@ struct Members<'a> {
     id: Text<'a>,
     #[serde(borrow, default, deserialize_with = "present")]
     key: Option<SecretText<'a>>,
-    #[serde(borrow, default, deserialize_with = "present")]
+    #[serde(borrow, default, deserialize_with = "present_object")]
     basic: Option<Pair<'a>>,
-    #[serde(borrow, default, deserialize_with = "present")]
+    #[serde(borrow, default, deserialize_with = "present_object")]
     digest: Option<ForeignDigest<'a>>,
     #[serde(borrow, default, deserialize_with = "present")]
     credential: Option<Text<'a>>,
@@ -254,8 +279,10 @@ pub struct KeyRecord<'a> {
 impl<'a> KeyRecord<'a> {
     /// Reads one line of a keys file.
     pub fn parse(line: &'a [u8]) -> Result<Self, RecordError> {
-        let members: Members<'a> =
-            serde_json::from_slice(line).map_err(|error| diagnosis::of(line, &error))?;
+        let mut deserializer = serde_json::Deserializer::from_slice(line);
+        let members: Members<'a> = object(&mut deserializer)
+            .and_then(|members| deserializer.end().map(|()| members))
+            .map_err(|error| diagnosis::of(line, &error))?;
         Self::check(members)
     }
 
@@ -296,9 +323,7 @@ impl<'a> KeyRecord<'a> {
             (None, Some(pair), None) => Secret::Pair(pair),
             (None, None, Some(digest)) => Secret::Sha256(sha256(&digest)?),
             (None, None, None) => {
-                return Err(RecordError::new(
-                    "there is no `key`, `basic` or `digest`; give one of them",
-                ));
+                return Err(RecordError::new("there is no `key`, `basic` or `digest`; give one of them"));
             }
             _ => {
                 return Err(RecordError::new(
@@ -379,9 +404,7 @@ fn name(what: &str, name: &str, most: usize) -> Result<(), RecordError> {
     }
     if name.len() > most {
         let length = name.len();
-        return Err(RecordError(format!(
-            "{what} has {length} bytes; at most {most} are possible"
-        )));
+        return Err(RecordError(format!("{what} has {length} bytes; at most {most} are possible")));
     }
     if name.chars().any(char::is_control) {
         return Err(RecordError(format!("{what} has a control character in it")));
@@ -399,9 +422,7 @@ fn sha256(digest: &ForeignDigest<'_>) -> Result<[u8; 32], RecordError> {
     let mut bytes = [0; 32];
     let digits = hex.bytes().map(|byte| char::from(byte).to_digit(16));
     if hex.len() != 64 || digits.clone().any(|digit| digit.is_none()) {
-        return Err(RecordError::new(
-            "`hex` of the `digest` is not 64 hex digits",
-        ));
+        return Err(RecordError::new("`hex` of the `digest` is not 64 hex digits"));
     }
     for (position, digit) in digits.flatten().enumerate() {
         if let (Some(byte), Ok(digit)) = (bytes.get_mut(position / 2), u8::try_from(digit)) {

@@ -1,6 +1,8 @@
 //! Points in time, as the gates compare them: whole seconds since the Unix epoch and nanoseconds.
 
 use rustix::time::{ClockId, clock_gettime};
+use std::str::FromStr;
+use thiserror::Error;
 
 /// A point in time: seconds since 1970-01-01T00:00:00Z, and nanoseconds into that second.
 ///
@@ -14,22 +16,12 @@ pub struct Timestamp {
 impl Timestamp {
     /// The point `seconds` after the epoch.
     pub const fn from_seconds(seconds: u64) -> Self {
-        Self {
-            seconds,
-            nanoseconds: 0,
-        }
+        Self { seconds, nanoseconds: 0 }
     }
 
     /// The point `seconds` and `nanoseconds` after the epoch; `None` where `nanoseconds` fills a second.
     pub const fn new(seconds: u64, nanoseconds: u32) -> Option<Self> {
-        if nanoseconds < 1_000_000_000 {
-            Some(Self {
-                seconds,
-                nanoseconds,
-            })
-        } else {
-            None
-        }
+        if nanoseconds < 1_000_000_000 { Some(Self { seconds, nanoseconds }) } else { None }
     }
 
     /// The system's real-time clock in its coarse form: a few nanoseconds to read, a few milliseconds
@@ -57,5 +49,120 @@ impl Timestamp {
     /// Nanoseconds since the epoch. Wide enough for every `Timestamp`.
     pub const fn nanoseconds(self) -> u128 {
         self.seconds as u128 * 1_000_000_000 + self.nanoseconds as u128
+    }
+}
+
+/// Why a text is not a point in time.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error(
+    "{found:?} is not a time: Unix seconds as a decimal number are expected, such as 1764000000 or 1764000000.25"
+)]
+pub struct TimestampError {
+    found: String,
+}
+
+impl FromStr for Timestamp {
+    type Err = TimestampError;
+
+    /// Reads Unix seconds as a JSON number writes them: the decimal number, cut to whole nanoseconds.
+    fn from_str(text: &str) -> Result<Self, TimestampError> {
+        let nanoseconds = decimal_nanoseconds(text).and_then(|nanoseconds| u128::try_from(nanoseconds).ok());
+        let point = nanoseconds.and_then(|nanoseconds| {
+            let seconds = u64::try_from(nanoseconds / NANOSECONDS).ok()?;
+            Self::new(seconds, u32::try_from(nanoseconds % NANOSECONDS).ok()?)
+        });
+        point.ok_or_else(|| TimestampError { found: text.to_owned() })
+    }
+}
+
+const NANOSECONDS: u128 = 1_000_000_000;
+
+/// Stands for every time that lies further out: beyond any [`Timestamp`], and small enough that the
+/// difference of two is no overflow.
+pub(crate) const FURTHEST: i128 = 10_i128.pow(FURTHEST_DIGITS as u32);
+const FURTHEST_DIGITS: i64 = 30;
+
+/// The nanoseconds in `text`, a JSON number of seconds: the decimal number as written, cut to whole
+/// nanoseconds. A double would not do: it has no tenth of a second, and steps of 238 ns in this century.
+///
+/// `None` where `text` is not such a number.
+pub(crate) fn decimal_nanoseconds(text: &str) -> Option<i128> {
+    let (negative, magnitude) = match text.strip_prefix('-') {
+        Some(rest) => (true, rest),
+        None => (false, text),
+    };
+    let (number, exponent) = magnitude.split_once(['e', 'E']).unwrap_or((magnitude, "0"));
+    let (whole, fraction) = match number.split_once('.') {
+        Some((_, "")) => return None,
+        Some(parts) => parts,
+        None => (number, ""),
+    };
+    let are_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    if whole.is_empty() || !are_digits(whole) || !are_digits(fraction) {
+        return None;
+    }
+    let exponent = saturating_integer(exponent)?;
+    let digits = || whole.bytes().chain(fraction.bytes());
+    let leading = digits().take_while(|&digit| digit == b'0').count();
+    // How many digits the time has before the point when it is written in nanoseconds.
+    let length = i64::try_from(whole.len()).ok()?.saturating_add(exponent).saturating_add(9);
+    let length = length.saturating_sub(i64::try_from(leading).ok()?);
+    let value = if digits().nth(leading).is_none() || length <= 0 {
+        0
+    } else if length > FURTHEST_DIGITS {
+        FURTHEST
+    } else {
+        let padded = digits().skip(leading).chain(std::iter::repeat(b'0'));
+        padded.take(length as usize).fold(0, |value, digit| value * 10 + i128::from(digit - b'0'))
+    };
+    Some(if negative { -value } else { value })
+}
+
+/// A decimal integer with an optional sign, or the furthest that an `i64` goes in its direction.
+fn saturating_integer(text: &str) -> Option<i64> {
+    let (negative, digits) = match text.as_bytes() {
+        [b'-', digits @ ..] => (true, digits),
+        [b'+', digits @ ..] => (false, digits),
+        digits => (false, digits),
+    };
+    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let magnitude = digits
+        .iter()
+        .fold(0_i64, |value, digit| value.saturating_mul(10).saturating_add(i64::from(digit - b'0')));
+    Some(if negative { -magnitude } else { magnitude })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fraction_is_the_decimal_number_as_written() {
+        let read =
+            |text: &str| text.parse::<Timestamp>().ok().map(|t| (t.seconds(), t.subsecond_nanoseconds()));
+        assert_eq!(read("1764000000"), Some((1_764_000_000, 0)));
+        assert_eq!(read("1764000000.1"), Some((1_764_000_000, 100_000_000)));
+        assert_eq!(read("1764000000.1234567899"), Some((1_764_000_000, 123_456_789)));
+        assert_eq!(read("1.764e9"), Some((1_764_000_000, 0)));
+        assert_eq!(read("17640000005E-1"), Some((1_764_000_000, 500_000_000)));
+        assert_eq!(read("0.0000000009"), Some((0, 0)));
+        assert_eq!(read("-0"), Some((0, 0)));
+        assert_eq!(read("18446744073709551615"), Some((u64::MAX, 0)));
+        for wrong in [
+            "",
+            "-1",
+            ".5",
+            "1.",
+            "1e",
+            "0x10",
+            "1 ",
+            "18446744073709551616",
+            "1e99999999999999999999",
+            "NaN",
+        ] {
+            assert_eq!(read(wrong), None, "{wrong:?}");
+        }
     }
 }

@@ -16,7 +16,12 @@ pub(super) struct Interner {
 
 impl Interner {
     pub(super) fn new() -> Self {
-        Self { table: HashTable::new(), ends: Vec::new(), bytes: Vec::new(), hasher: DefaultHashBuilder::default() }
+        Self {
+            table: HashTable::new(),
+            ends: Vec::new(),
+            bytes: Vec::new(),
+            hasher: DefaultHashBuilder::default(),
+        }
     }
 
     pub(super) fn len(&self) -> usize {

@@ -103,7 +103,8 @@ impl Collection {
             .par_iter()
             .zip(0..u32::MAX)
             .map(|(item, number)| {
-                let hash = xxhash_rust::xxh3::xxh3_64_with_seed(self.id(item).as_bytes(), realm_of(item).into());
+                let hash =
+                    xxhash_rust::xxh3::xxh3_64_with_seed(self.id(item).as_bytes(), realm_of(item).into());
                 [(hash >> 32) as u32, hash as u32, number]
             })
             .collect_into_vec(&mut hashes);
@@ -113,9 +114,9 @@ impl Collection {
             // Within a run numbers ascend, and so do lines.
             let items = || run.iter().filter_map(|[_, _, number]| self.items.get(*number as usize));
             items().enumerate().find_map(|(at, second)| {
-                let first = items().take(at).find(|first| {
-                    realm_of(first) == realm_of(second) && self.id(first) == self.id(second)
-                })?;
+                let first = items()
+                    .take(at)
+                    .find(|first| realm_of(first) == realm_of(second) && self.id(first) == self.id(second))?;
                 Some(Pair { first: *first, second: *second, same_id: true })
             })
         });

@@ -165,7 +165,11 @@ fn cut(mut input: impl Read, blocks: &SyncSender<Block>) -> Result<(), CutError>
 }
 
 /// Parses blocks until there are none, or nobody wants them.
-fn work(rules: &Rules<'_>, blocks: &Mutex<Receiver<Block>>, parsed: &SyncSender<(u64, Result<Parsed, WrongLine>)>) {
+fn work(
+    rules: &Rules<'_>,
+    blocks: &Mutex<Receiver<Block>>,
+    parsed: &SyncSender<(u64, Result<Parsed, WrongLine>)>,
+) {
     loop {
         let Ok(mut block) = blocks.lock().recv() else { return };
         let result = parse(rules, &block);
@@ -218,7 +222,8 @@ impl Parsed {
             Some(tenant) => Some(self.tenants.intern(tenant.as_bytes())?),
             None => None,
         };
-        let scope_set = if key.scopes.is_empty() { None } else { Some(self.scope_lists.intern(&scope_list(key))?) };
+        let scope_set =
+            if key.scopes.is_empty() { None } else { Some(self.scope_lists.intern(&scope_list(key))?) };
         let address_set = match &key.allow_ips {
             Some(set) => Some(self.address_sets.intern(&address_bytes(set)?)?),
             None => None,
@@ -322,13 +327,15 @@ fn collect(
 impl Collection {
     /// Adds a block, whose numbers of names become the collection's.
     fn add(&mut self, block: Parsed) -> Option<()> {
-        let tenants: Vec<u32> = block.tenants.items().map(|name| self.tenants.intern(name)).collect::<Option<_>>()?;
+        let tenants: Vec<u32> =
+            block.tenants.items().map(|name| self.tenants.intern(name)).collect::<Option<_>>()?;
         let address_sets: Vec<u32> =
             block.address_sets.items().map(|set| self.address_sets.intern(set)).collect::<Option<_>>()?;
         let mut scope_sets = Vec::with_capacity(block.scope_lists.len());
         for list in block.scope_lists.items() {
             let names = list.split(|&byte| byte == SEPARATOR).filter(|name| !name.is_empty());
-            let mut numbers: Vec<u32> = names.map(|name| self.scope_names.intern(name)).collect::<Option<_>>()?;
+            let mut numbers: Vec<u32> =
+                names.map(|name| self.scope_names.intern(name)).collect::<Option<_>>()?;
             numbers.sort_unstable();
             let set: Vec<u8> = numbers.into_iter().flat_map(u32::to_le_bytes).collect();
             scope_sets.push(self.scope_sets.intern(&set)?);

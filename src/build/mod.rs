@@ -36,7 +36,9 @@ pub enum BuildError {
         error: LineError,
     },
     /// The keyring cannot make digests, and there are keys to make digests of.
-    #[error("the keyring has no pepper, and {file} has keys: add a [[pepper]] to the keyring (`keyward keyring new` makes one)")]
+    #[error(
+        "the keyring has no pepper, and {file} has keys: add a [[pepper]] to the keyring (`keyward keyring new` makes one)"
+    )]
     NoPepper {
         /// The name that the caller gave the keys.
         file: String,
@@ -78,10 +80,14 @@ pub enum LineError {
         limit: usize,
     },
     /// It has more of something than a record can count.
-    #[error("the record has more than a snapshot can hold: more than 65,535 credentials or rate limits, or too many names in the file")]
+    #[error(
+        "the record has more than a snapshot can hold: more than 65,535 credentials or rate limits, or too many names in the file"
+    )]
     TooMuch,
     /// Its id stands in the realm already.
-    #[error("key \"{id}\": the id \"{other}\" is already in the realm \"{realm}\" (line {other_line}); ids are unique in a realm")]
+    #[error(
+        "key \"{id}\": the id \"{other}\" is already in the realm \"{realm}\" (line {other_line}); ids are unique in a realm"
+    )]
     DuplicateId {
         /// The id.
         id: String,
@@ -93,7 +99,9 @@ pub enum LineError {
         other_line: u64,
     },
     /// Its key, or its pair, is that of another record.
-    #[error("key \"{id}\" presents the same secret as key \"{other}\" (line {other_line}); each key is for one record")]
+    #[error(
+        "key \"{id}\" presents the same secret as key \"{other}\" (line {other_line}); each key is for one record"
+    )]
     DuplicateSecret {
         /// The id of this line's key.
         id: String,
@@ -177,10 +185,8 @@ impl Collection {
         input: impl io::Read + Send,
         source: &Source<'_>,
     ) -> Result<Self, BuildError> {
-        let threads = source
-            .threads
-            .or_else(|| std::thread::available_parallelism().ok())
-            .map_or(1, NonZero::get);
+        let threads =
+            source.threads.or_else(|| std::thread::available_parallelism().ok()).map_or(1, NonZero::get);
         let mut collection = lines::read(configuration, keyring, input, source, threads)?;
         (source.progress)(Progress::Sorting);
         collection.sort(source, threads)?;
@@ -195,7 +201,10 @@ impl Collection {
     fn id(&self, item: &Item) -> &str {
         let [o0, o1, o2, o3, o4, length, ..] = item.attributes;
         let start = u64::from_le_bytes([o0, o1, o2, o3, o4, 0, 0, 0]) as usize;
-        self.ids.get(start..start + usize::from(length)).and_then(|id| str::from_utf8(id).ok()).unwrap_or_default()
+        self.ids
+            .get(start..start + usize::from(length))
+            .and_then(|id| str::from_utf8(id).ok())
+            .unwrap_or_default()
     }
 }
 

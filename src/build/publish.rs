@@ -28,7 +28,9 @@ pub enum PublishError {
         error: FormatError,
     },
     /// What stands there is as new or newer.
-    #[error("{path} has generation {found}; generation {asked} would go back (ask for it to replace it all the same)")]
+    #[error(
+        "{path} has generation {found}; generation {asked} would go back (ask for it to replace it all the same)"
+    )]
     Stale {
         /// The file.
         path: PathBuf,
@@ -127,7 +129,9 @@ impl Publisher {
         }
         let result = self.write_temporary(write).and_then(|header| {
             fs::rename(&self.temporary, &self.path).map_err(io_error(&self.path))?;
-            File::open(&self.directory).and_then(|directory| directory.sync_all()).map_err(io_error(&self.directory))?;
+            File::open(&self.directory)
+                .and_then(|directory| directory.sync_all())
+                .map_err(io_error(&self.directory))?;
             Ok(Published { header, replaced })
         });
         if result.is_err() {
@@ -144,7 +148,9 @@ impl Publisher {
     ) -> Result<Header, PublishError> {
         // A new file each time: what a killed publisher left may be write-protected.
         match fs::remove_file(&self.temporary) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(io_error(&self.temporary)(error)),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(io_error(&self.temporary)(error));
+            }
             _ => {}
         }
         let file = OpenOptions::new().read(true).write(true).create_new(true).open(&self.temporary);

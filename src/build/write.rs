@@ -6,8 +6,8 @@ use super::{BuildError, Collection, Progress, Stamp};
 use crate::digest::{Digest, pepper_check};
 use crate::format::header::{Header, Kind, MINOR, Section};
 use crate::format::record::{self, Attributes, PEPPER_LENGTH, RECORD_LENGTH, SET_LIMIT};
-use crate::realm::Realm;
 use crate::format::{HASH_LENGTH, PAGE, id_prefix, pages, table};
+use crate::realm::Realm;
 use std::io::{self, Seek, SeekFrom, Write};
 
 /// How much is written at once, in bytes.
@@ -88,7 +88,8 @@ impl Collection {
         // Numbers of scopes become places in the order of the names, so a set is sorted once more.
         let sets = order(self.scope_sets.items().map(|set| {
             let numbers = set.as_chunks().0.iter().map(|bytes| u32::from_le_bytes(*bytes) as usize);
-            let mut places: Vec<u32> = numbers.filter_map(|number| scope_places.get(number).copied()).collect();
+            let mut places: Vec<u32> =
+                numbers.filter_map(|number| scope_places.get(number).copied()).collect();
             places.sort_unstable();
             places.into_iter().flat_map(u32::to_le_bytes).collect::<Vec<u8>>()
         }));
@@ -161,8 +162,16 @@ impl Collection {
             total: file_length,
             progress,
         };
-        let small = [&realms, &peppers, &tables.scope_names, &tables.tenants, &tables.scope_sets, &tables.address_sets];
-        self.put_sections(&mut writer, &small, &tables, &layout, &id_index, &id_layout).map_err(BuildError::Write)?;
+        let small = [
+            &realms,
+            &peppers,
+            &tables.scope_names,
+            &tables.tenants,
+            &tables.scope_sets,
+            &tables.address_sets,
+        ];
+        self.put_sections(&mut writer, &small, &tables, &layout, &id_index, &id_layout)
+            .map_err(BuildError::Write)?;
 
         let hashes = std::mem::take(&mut writer.hashes);
         let list = Section {

@@ -159,7 +159,10 @@ impl Pinned<'_> {
     }
 
     /// Decides one request.
-    pub fn verify<'r, 'p, H: HeaderList + ?Sized>(&'p self, request: &Request<'r, H>) -> gates::Verdict<'r, &'p Plan> {
+    pub fn verify<'r, 'p, H: HeaderList + ?Sized>(
+        &'p self,
+        request: &Request<'r, H>,
+    ) -> gates::Verdict<'r, &'p Plan> {
         let plan = self.plan.as_deref();
         gates::Verdict::new(plan, gates::decide_silently(plan, request, self.limiter))
     }

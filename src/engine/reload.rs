@@ -35,7 +35,9 @@ pub enum ReloadError {
     #[error(transparent)]
     Plan(#[from] PlanError),
     /// It is older than what is there.
-    #[error("the snapshot has generation {found}, and generation {current} is in use: it would go back; publish a newer one")]
+    #[error(
+        "the snapshot has generation {found}, and generation {current} is in use: it would go back; publish a newer one"
+    )]
     Older {
         /// The generation that was found.
         found: u64,
@@ -43,7 +45,9 @@ pub enum ReloadError {
         current: u64,
     },
     /// It says that it is what is there, and is not.
-    #[error("the snapshot has generation {generation}, which is in use, with other bytes: publish it with a new generation")]
+    #[error(
+        "the snapshot has generation {generation}, which is in use, with other bytes: publish it with a new generation"
+    )]
     Conflict {
         /// The generation.
         generation: u64,
@@ -154,8 +158,7 @@ pub(super) struct Reloader {
 
 impl Reloader {
     pub(super) fn new(origin: Origin, keyring: Arc<Keyring>, options: Options) -> Self {
-        let state =
-            State { origin, identity: None, modified: None, graveyard: Vec::new(), last_error: None };
+        let state = State { origin, identity: None, modified: None, graveyard: Vec::new(), last_error: None };
         Self { state: Mutex::new(state), keyring, options }
     }
 

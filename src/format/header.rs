@@ -152,9 +152,7 @@ pub enum FormatError {
         found: u16,
     },
     /// Something that a reader must know, and this one does not.
-    #[error(
-        "the snapshot needs features that this keyward does not have (bits {found:#x}): update keyward"
-    )]
+    #[error("the snapshot needs features that this keyward does not have (bits {found:#x}): update keyward")]
     Features {
         /// The unknown bits.
         found: u64,
@@ -174,7 +172,9 @@ pub enum FormatError {
         expected: u64,
     },
     /// The file goes on after its end.
-    #[error("the snapshot is longer than it says: {found} bytes where {expected} are expected; publish it again")]
+    #[error(
+        "the snapshot is longer than it says: {found} bytes where {expected} are expected; publish it again"
+    )]
     TooLong {
         /// The bytes that are there.
         found: u64,
@@ -309,7 +309,10 @@ impl Header {
         }
         for kind in Kind::ALL {
             let section = self.find(kind).ok_or(malformed("a section is missing"))?;
-            if kind.item_length().is_some_and(|length| section.items.checked_mul(length) != Some(section.length)) {
+            if kind
+                .item_length()
+                .is_some_and(|length| section.items.checked_mul(length) != Some(section.length))
+            {
                 return Err(malformed("a section's length does not fit its number of items"));
             }
         }
@@ -327,7 +330,8 @@ impl Header {
         if id_slots < self.id_capacity {
             return Err(malformed("the id index has fewer slots than homes"));
         }
-        if self.longest_displacement > DISPLACEMENT_LIMIT || self.id_longest_displacement > DISPLACEMENT_LIMIT {
+        if self.longest_displacement > DISPLACEMENT_LIMIT || self.id_longest_displacement > DISPLACEMENT_LIMIT
+        {
             return Err(malformed("a record stands further from its home than any record may"));
         }
         Ok(())

@@ -41,9 +41,11 @@ impl Template {
     pub(super) fn all(errors: &BTreeMap<String, AnswerOverride>) -> HashMap<&'static str, Self> {
         let reasons = Reason::ALL.into_iter().filter_map(|reason| Some((reason, reason.group()?)));
         let templates = reasons.map(|(reason, group)| {
-            let given: Vec<_> = [reason.name(), group.name()].iter().filter_map(|name| errors.get(*name)).collect();
+            let given: Vec<_> =
+                [reason.name(), group.name()].iter().filter_map(|name| errors.get(*name)).collect();
             let status = given.iter().find_map(|given| given.status).unwrap_or(group.status());
-            let content_type = given.iter().find_map(|given| given.content_type.as_deref()).unwrap_or(PROBLEM);
+            let content_type =
+                given.iter().find_map(|given| given.content_type.as_deref()).unwrap_or(PROBLEM);
             let body = given.iter().find_map(|given| given.body.clone()).unwrap_or_else(|| problem(status));
             (reason.name(), Self { status, content_type: content_type.to_owned(), body })
         });
@@ -63,7 +65,13 @@ impl<P: Deref<Target = Plan>> Verdict<'_, P> {
     /// What the client is told.
     pub fn answer(&self) -> Answer {
         if self.is_allowed() {
-            return Answer { status: 200, content_type: None, body: None, www_authenticate: None, retry_after: None };
+            return Answer {
+                status: 200,
+                content_type: None,
+                body: None,
+                www_authenticate: None,
+                retry_after: None,
+            };
         }
         let realm = self.plan.as_deref().and_then(|plan| plan.realm_by_number(self.outcome.realm?));
         let reason = self.outcome.reason;
@@ -118,9 +126,8 @@ impl<P: Deref<Target = Plan>> Verdict<'_, P> {
 
     fn challenge(&self, realm: &RealmPlan, status: u16) -> Option<String> {
         let outcome = &self.outcome;
-        let source = |challenge: &Challenge| {
-            realm.credential(challenge.credential)?.sources.get(challenge.source)
-        };
+        let source =
+            |challenge: &Challenge| realm.credential(challenge.credential)?.sources.get(challenge.source);
         match (status, outcome.reason) {
             (401, _) => {
                 let challenge = outcome.challenge.as_ref()?;

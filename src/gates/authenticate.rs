@@ -6,10 +6,10 @@ use super::verdict::{Challenge, Outcome};
 use super::{Passage, Refusal};
 use crate::digest::sha256;
 use crate::format::record::NEVER;
-use crate::reason::Reason;
-use crate::record::Status;
 use crate::realm::TokenRules;
 use crate::realm::key_format::Fit;
+use crate::reason::Reason;
+use crate::record::Status;
 use crate::request::credential::{Fault, Presented, Scratch};
 use crate::request::{HeaderList, Request};
 use crate::snapshot::Entry;
@@ -101,30 +101,29 @@ pub(super) fn authenticate<'h, H: HeaderList + ?Sized, O: Observer>(
         };
         let challenge = Challenge { credential: number, source: presented.source(), missing: false };
         outcome.challenge = Some(challenge);
-        let verified = match &credential.kind {
-            KindPlan::Key(keys) => {
-                verify_key(passage, request, credential, keys, presented, &scratch).map(|entry| {
-                    if !identity.by_key {
-                        identity.key = Some(entry);
-                        identity.scopes_of = Some(challenge);
-                        identity.by_key = true;
-                    }
-                })
-            }
-            KindPlan::Token(rules) => {
-                verify_token(passage, request, rules, presented.bytes(&scratch)).map(|(claims, bound)| {
-                    if let Some(entry) = bound {
-                        identity.bound.push(entry);
-                    }
-                    identity.tokens.push(claims);
-                    identity.scopes_of.get_or_insert(challenge);
-                })
-            }
-            KindPlan::Tenant => {
-                identity.tenants.push(presented.header_value().unwrap_or_default());
-                Ok(())
-            }
-        };
+        let verified =
+            match &credential.kind {
+                KindPlan::Key(keys) => verify_key(passage, request, credential, keys, presented, &scratch)
+                    .map(|entry| {
+                        if !identity.by_key {
+                            identity.key = Some(entry);
+                            identity.scopes_of = Some(challenge);
+                            identity.by_key = true;
+                        }
+                    }),
+                KindPlan::Token(rules) => verify_token(passage, request, rules, presented.bytes(&scratch))
+                    .map(|(claims, bound)| {
+                        if let Some(entry) = bound {
+                            identity.bound.push(entry);
+                        }
+                        identity.tokens.push(claims);
+                        identity.scopes_of.get_or_insert(challenge);
+                    }),
+                KindPlan::Tenant => {
+                    identity.tenants.push(presented.header_value().unwrap_or_default());
+                    Ok(())
+                }
+            };
         if let Err(refusal) = verified {
             if let Refusal::Reason(reason) = refusal {
                 observer.saw(Gate::Credential, Finding::RefusedCredential(&credential.name, reason));

@@ -41,7 +41,8 @@ pub(super) fn authorize<'r, H: HeaderList + ?Sized, O: Observer>(
 /// The status of the key, and of every key that a token is bound to.
 #[inline]
 fn check_status<O: Observer>(identity: &Identity<'_>, observer: &mut O) -> Result<(), Refusal> {
-    let has = |status| identity.key.iter().chain(identity.bound.iter()).any(|e| e.attributes().status == status);
+    let has =
+        |status| identity.key.iter().chain(identity.bound.iter()).any(|e| e.attributes().status == status);
     for (status, reason) in [(Status::Suspended, Reason::Suspended), (Status::Pending, Reason::Pending)] {
         if has(status) {
             observer.saw(Gate::Status, Finding::Refused(reason, status.name()));
@@ -62,7 +63,9 @@ fn check_tenants<O: Observer>(
     for said in identity.tenants.iter() {
         let of_key = match &identity.key {
             None => true,
-            Some(entry) => passage.plan.snapshot().tenant(entry)?.is_some_and(|tenant| tenant.as_bytes() == *said),
+            Some(entry) => {
+                passage.plan.snapshot().tenant(entry)?.is_some_and(|tenant| tenant.as_bytes() == *said)
+            }
         };
         let of_tokens = || {
             let said = str::from_utf8(said).ok();
@@ -102,7 +105,8 @@ fn check_address<H: HeaderList + ?Sized, O: Observer>(
         return Ok(());
     }
     observer.saw(Gate::Address, Finding::Saw(&client, "not in the key's list"));
-    observer.saw(Gate::Address, Finding::Refused(Reason::IpNotAllowed, "the address is not in the key's list"));
+    observer
+        .saw(Gate::Address, Finding::Refused(Reason::IpNotAllowed, "the address is not in the key's list"));
     Err(Reason::IpNotAllowed.into())
 }
 
@@ -145,7 +149,8 @@ fn check_scopes<'r, H: HeaderList + ?Sized, O: Observer>(
     };
     let holds_planned = |scope: &&ScopePlan| holds(&scope.name, scope.number);
     let missing_all = scopes.iter().position(|scope| !holds_planned(&scope));
-    let missing_any = || (!any_scopes.is_empty() && !any_scopes.iter().any(|scope| holds_planned(&scope))).then_some(0);
+    let missing_any =
+        || (!any_scopes.is_empty() && !any_scopes.iter().any(|scope| holds_planned(&scope))).then_some(0);
     let missing_asked = || request.scopes.iter().find(|name| !holds(name, snapshot.scope_number(name)));
     let missing = if let Some(at) = missing_all {
         scopes.get(at).map(|scope| MissingScope::Required(scope.name.clone()))

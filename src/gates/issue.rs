@@ -43,7 +43,11 @@ impl<P: Deref<Target = Plan>> Verdict<'_, P> {
     ) -> Result<String, IssueRefusal> {
         let key_id = self.key_id().filter(|_| self.is_allowed()).ok_or(IssueRefusal::NotAKey)?;
         let plan = self.plan.as_deref().ok_or(IssueRefusal::NotAKey)?;
-        let realm = self.outcome.realm.and_then(|number| plan.realm_by_number(number)).ok_or(IssueRefusal::NotAKey)?;
+        let realm = self
+            .outcome
+            .realm
+            .and_then(|number| plan.realm_by_number(number))
+            .ok_or(IssueRefusal::NotAKey)?;
         let mut rules = realm.credentials.iter().filter_map(|known| match &known.kind {
             KindPlan::Token(rules) if credential.is_none_or(|name| *known.name == *name) => Some(rules),
             _ => None,
@@ -56,7 +60,8 @@ impl<P: Deref<Target = Plan>> Verdict<'_, P> {
             .find(|key| key.can_sign() && kid.is_none_or(|kid| key.kid() == kid))
             .ok_or_else(|| IssueRefusal::NoSigningKey { kid: kid.map(str::to_owned) })?;
         let scopes: Vec<&str> = self.scopes().collect();
-        let grant = Grant { subject: subject.unwrap_or(key_id), tenant: self.tenant(), scopes: &scopes, key_id };
+        let grant =
+            Grant { subject: subject.unwrap_or(key_id), tenant: self.tenant(), scopes: &scopes, key_id };
         Ok(token::issue(rules, key, &grant, now)?)
     }
 }

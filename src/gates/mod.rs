@@ -43,10 +43,13 @@ pub(crate) fn decide<'r, H: HeaderList + ?Sized, O: Observer>(
         return Outcome::unavailable();
     };
     let mut outcome = Outcome::unavailable();
-    let reason = pass(plan, request, limiter, prepared, observer, &mut outcome).unwrap_or_else(|refusal| match refusal {
-        Refusal::Reason(reason) => reason,
-        Refusal::Damaged => Reason::Unavailable,
-    });
+    let reason =
+        pass(plan, request, limiter, prepared, observer, &mut outcome).unwrap_or_else(
+            |refusal| match refusal {
+                Refusal::Reason(reason) => reason,
+                Refusal::Damaged => Reason::Unavailable,
+            },
+        );
     // Damage that was found on the way, in whatever part: nothing may be decided from this snapshot.
     outcome.reason = if plan.snapshot().is_damaged() { Reason::Unavailable } else { reason };
     if outcome.reason == Reason::Unavailable {
@@ -117,7 +120,10 @@ fn pass<'r, 'p, H: HeaderList + ?Sized, O: Observer>(
 ) -> Result<Reason, Refusal> {
     let now = request.now.unwrap_or_else(Timestamp::coarse_now);
     let Some((number, realm)) = plan.realm(request.realm) else {
-        observer.saw(Gate::Snapshot, Finding::Refused(Reason::Unavailable, "the snapshot does not have the realm"));
+        observer.saw(
+            Gate::Snapshot,
+            Finding::Refused(Reason::Unavailable, "the snapshot does not have the realm"),
+        );
         return Err(Reason::Unavailable.into());
     };
     outcome.realm = Some(number);
@@ -134,11 +140,12 @@ fn pass<'r, 'p, H: HeaderList + ?Sized, O: Observer>(
         None => Routing::LeftOut,
         Some(target) => {
             let Ok(path) = normalize(target, &mut buffer) else {
-                observer.saw(Gate::Path, Finding::Refused(Reason::AmbiguousPath, "it can be read in two ways"));
+                observer
+                    .saw(Gate::Path, Finding::Refused(Reason::AmbiguousPath, "it can be read in two ways"));
                 return Err(Reason::AmbiguousPath.into());
             };
             let method = request.method.unwrap_or(b"GET");
-            match realm.route(path.as_str(), method) {
+            match realm.route(path, method) {
                 Some(route) => Routing::Route(route),
                 None => Routing::Unmatched,
             }
@@ -163,7 +170,10 @@ fn pass<'r, 'p, H: HeaderList + ?Sized, O: Observer>(
         observer.saw(Gate::Tls, Finding::Refused(Reason::TlsRequired, "the request came without TLS"));
         return Err(Reason::TlsRequired.into());
     }
-    observer.saw(Gate::Tls, Finding::Passed(if request.tls { "with TLS" } else { "without TLS, which is allowed" }));
+    observer.saw(
+        Gate::Tls,
+        Finding::Passed(if request.tls { "with TLS" } else { "without TLS, which is allowed" }),
+    );
 
     // Gate 3.
     if matches!(routing, Routing::Route(_)) && require.is_empty() {

@@ -11,6 +11,7 @@ use crate::realm::{Credential, CredentialKind, KeyRules, Realm, TokenRules, Unma
 use crate::reason::Reason;
 use crate::request::address::ProxyList;
 use crate::request::credential::{Extractor, Form, Source};
+use crate::request::path::NormalPath;
 use crate::snapshot::Snapshot;
 use crate::time::Timestamp;
 use hashbrown::HashMap;
@@ -21,13 +22,17 @@ use thiserror::Error;
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum PlanError {
     /// The keyring lacks a pepper that digests were made with.
-    #[error("the keyring has no pepper with id {id}, which the snapshot's digests were made with: add it, or build the snapshot with this keyring")]
+    #[error(
+        "the keyring has no pepper with id {id}, which the snapshot's digests were made with: add it, or build the snapshot with this keyring"
+    )]
     PepperMissing {
         /// The id of the pepper.
         id: u32,
     },
     /// The keyring's pepper of that id is another one.
-    #[error("the keyring's pepper {id} is not the one that the snapshot's digests were made with: use the keyring that it was built with")]
+    #[error(
+        "the keyring's pepper {id} is not the one that the snapshot's digests were made with: use the keyring that it was built with"
+    )]
     PepperWrong {
         /// The id of the pepper.
         id: u32,
@@ -162,7 +167,8 @@ impl Plan {
         if self.snapshot.is_damaged() {
             return Some("the snapshot is damaged");
         }
-        if header.max_age != 0 && now > Timestamp::from_seconds(header.created.saturating_add(header.max_age)) {
+        if header.max_age != 0 && now > Timestamp::from_seconds(header.created.saturating_add(header.max_age))
+        {
             return Some("the snapshot is past its max_age");
         }
         (!realm.has_digests).then_some("there is no pepper for the realm's digests")
@@ -178,19 +184,26 @@ impl RealmPlan {
     ) -> Result<Self, String> {
         let credential_number = |name: &String| {
             let number = realm.credentials.iter().position(|credential| credential.name == *name);
-            number.and_then(|number| u16::try_from(number).ok()).ok_or_else(|| format!("no credential \"{name}\""))
+            number
+                .and_then(|number| u16::try_from(number).ok())
+                .ok_or_else(|| format!("no credential \"{name}\""))
         };
-        let require = |names: &[String]| names.iter().map(credential_number).collect::<Result<Box<[u16]>, _>>();
+        let require =
+            |names: &[String]| names.iter().map(credential_number).collect::<Result<Box<[u16]>, _>>();
         let environment = |name: &String| {
             let number = realm.environments.iter().position(|known| known == name);
-            number.and_then(|number| u8::try_from(number).ok()).ok_or_else(|| format!("no environment \"{name}\""))
+            number
+                .and_then(|number| u8::try_from(number).ok())
+                .ok_or_else(|| format!("no environment \"{name}\""))
         };
         let hosts = realm.hosts.as_ref().map(|hosts| {
-            let numbered = hosts.iter().map(|(host, name)| Ok((Box::from(host.as_bytes()), environment(name)?)));
+            let numbered =
+                hosts.iter().map(|(host, name)| Ok((Box::from(host.as_bytes()), environment(name)?)));
             numbered.collect::<Result<_, String>>()
         });
         let scopes = |names: &[String]| {
-            let plan = |name: &String| ScopePlan { name: name.as_str().into(), number: snapshot.scope_number(name) };
+            let plan =
+                |name: &String| ScopePlan { name: name.as_str().into(), number: snapshot.scope_number(name) };
             names.iter().map(plan).collect::<Box<[_]>>()
         };
         let routes = realm.routes.iter().map(|route| {
@@ -203,11 +216,14 @@ impl RealmPlan {
         });
         let paths = realm.routes.iter().map(|route| (route.path.as_str(), route.methods.as_deref()));
         let rates = realm.rate_limits.iter().map(|limit| {
-            Gcra::new(limit.requests, limit.period, limit.burst).ok_or_else(|| format!("rate limit \"{}\"", limit.name))
+            Gcra::new(limit.requests, limit.period, limit.burst)
+                .ok_or_else(|| format!("rate limit \"{}\"", limit.name))
         });
-        let credentials = realm.credentials.iter().zip(first_credential..).map(|(credential, number)| {
-            CredentialPlan::new(credential, realm, peppers, number)
-        });
+        let credentials = realm
+            .credentials
+            .iter()
+            .zip(first_credential..)
+            .map(|(credential, number)| CredentialPlan::new(credential, realm, peppers, number));
         Ok(Self {
             name: realm.name.as_str().into(),
             title: realm.title.as_str().into(),
@@ -229,7 +245,7 @@ impl RealmPlan {
     }
 
     #[inline]
-    pub(super) fn route(&self, path: &str, method: &[u8]) -> Option<&RoutePlan> {
+    pub(super) fn route(&self, path: NormalPath<'_>, method: &[u8]) -> Option<&RoutePlan> {
         if self.routes.is_empty() {
             return None;
         }
@@ -300,7 +316,12 @@ fn without_port(host: &[u8]) -> &[u8] {
 }
 
 impl CredentialPlan {
-    fn new(credential: &Credential, realm: &Realm, peppers: &[&[u8; 32]], number: u16) -> Result<Self, String> {
+    fn new(
+        credential: &Credential,
+        realm: &Realm,
+        peppers: &[&[u8; 32]],
+        number: u16,
+    ) -> Result<Self, String> {
         let keys = |rules: &KeyRules| -> Result<KindPlan, String> {
             let matcher = rules.format.as_ref().map(|format| format.matcher(&realm.environments));
             Ok(KindPlan::Key(KeyPlan {

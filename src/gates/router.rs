@@ -4,7 +4,8 @@
 //! `/files/{name}/meta` beside `/files/{*rest}`. Its `{*rest}` is never empty either, and it matches parts
 //! of a segment. No path visits a node twice, so the worst path costs no more than the table is large.
 
-use crate::request::path::is_canonical_segment;
+use crate::request::path::{NormalPath, is_canonical_segment};
+use std::cmp::Ordering;
 use thiserror::Error;
 
 /// The most segments that a route may have. It bounds how deep a search goes.
@@ -119,11 +120,64 @@ impl Methods {
     }
 }
 
+/// The first eight bytes of a text, filled up with zeros, which no path contains.
+#[inline(always)]
+fn word(text: &[u8]) -> u64 {
+    match text.first_chunk() {
+        Some(word) => u64::from_le_bytes(*word),
+        None => text.iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte)),
+    }
+}
+
+/// A segment of a request's path.
+#[derive(Clone, Copy)]
+struct Found<'p> {
+    /// Its first eight bytes, which tell most segments apart.
+    head: u64,
+    text: &'p [u8],
+}
+
+impl<'p> Found<'p> {
+    /// The first of some segments, and the others where there are any.
+    #[inline(always)]
+    fn first_of(segments: &'p [u8]) -> (Self, Option<&'p [u8]>) {
+        // A byte of `differing` is zero where a slash is; the lowest bit that the subtraction borrows into
+        // is that of the first such byte.
+        const ONES: u64 = u64::from_le_bytes([1; 8]);
+        let word = word(segments);
+        let differing = word ^ (ONES * 0x2F);
+        let slashes = differing.wrapping_sub(ONES) & !differing & (ONES * 0x80);
+        if slashes != 0 {
+            let bits = slashes.trailing_zeros() & !7;
+            let (text, behind) = segments.split_at_checked(bits as usize / 8).unwrap_or((segments, &[]));
+            return (Self { head: word & ((1 << bits) - 1), text }, behind.get(1..));
+        }
+        let behind = segments.get(8..).unwrap_or_default();
+        match behind.iter().position(|&byte| byte == b'/') {
+            Some(slash) => {
+                let (text, behind) = segments.split_at_checked(8 + slash).unwrap_or((segments, &[]));
+                (Self { head: word, text }, behind.get(1..))
+            }
+            None => (Self { head: word, text: segments }, None),
+        }
+    }
+}
+
+/// Up to how many literals are looked at one after the other.
+const FEW: usize = 8;
+
+/// A literal segment and the node behind it.
+struct Literal {
+    head: u64,
+    text: Box<[u8]>,
+    child: usize,
+}
+
 /// Where a path may be after some of its segments.
 #[derive(Default)]
 struct Node {
-    /// Literal segments and the nodes behind them, by length and then text.
-    literals: Vec<(Box<[u8]>, usize)>,
+    /// Literal segments, by head, length and text.
+    literals: Vec<Literal>,
     /// The node behind `{name}`.
     name: Option<usize>,
     /// The routes whose path is `{*rest}` from here.
@@ -135,16 +189,23 @@ struct Node {
 impl Node {
     /// The place of `segment` among the literals, or where it would stand.
     #[inline]
-    fn place(&self, segment: &[u8]) -> Result<usize, usize> {
-        self.literals.binary_search_by(|(literal, _)| {
-            literal.len().cmp(&segment.len()).then_with(|| (**literal).cmp(segment))
+    fn place(&self, Found { head, text: segment }: Found<'_>) -> Result<usize, usize> {
+        self.literals.binary_search_by(|literal| {
+            literal.head.cmp(&head).then_with(|| literal.text.len().cmp(&segment.len())).then_with(|| {
+                // Up to eight bytes the head and the length say it all.
+                if segment.len() <= 8 { Ordering::Equal } else { (*literal.text).cmp(segment) }
+            })
         })
     }
 
     #[inline]
-    fn literal(&self, segment: &[u8]) -> Option<usize> {
-        let (_, child) = self.literals.get(self.place(segment).ok()?)?;
-        Some(*child)
+    fn literal(&self, segment: Found<'_>) -> Option<usize> {
+        // Most are told apart by their heads alone, and there are few.
+        if self.literals.len() <= FEW {
+            let same = |literal: &&Literal| literal.head == segment.head && *literal.text == *segment.text;
+            return self.literals.iter().find(same).map(|literal| literal.child);
+        }
+        Some(self.literals.get(self.place(segment).ok()?)?.child)
     }
 }
 
@@ -215,22 +276,23 @@ impl Router {
     fn behind_literal(&mut self, node: usize, segment: &str) -> usize {
         let next = self.nodes.len();
         let node = &mut self.nodes[node];
-        match node.place(segment.as_bytes()) {
-            Ok(place) => node.literals[place].1,
+        let found = Found { head: word(segment.as_bytes()), text: segment.as_bytes() };
+        match node.place(found) {
+            Ok(place) => node.literals[place].child,
             Err(place) => {
-                node.literals.insert(place, (segment.as_bytes().into(), next));
+                let literal = Literal { head: found.head, text: found.text.into(), child: next };
+                node.literals.insert(place, literal);
                 self.nodes.push(Node::default());
                 next
             }
         }
     }
 
-    /// The index of the route of a request; `None` where it is unmatched. `path` is in
-    /// [normal form](crate::request::path::NormalPath).
+    /// The index of the route of a request; `None` where it is unmatched.
     ///
     /// The most specific path that matches decides, even where only a less specific one has the method.
     #[inline]
-    pub fn route(&self, path: &str, method: &[u8]) -> Option<usize> {
+    pub fn route(&self, path: NormalPath<'_>, method: &[u8]) -> Option<usize> {
         let segments = path.as_bytes().strip_prefix(b"/")?;
         self.find(0, Some(segments))?.route(method)
     }
@@ -238,20 +300,24 @@ impl Router {
     /// The routes of the most specific path from `node` on that matches; `segments` is `None` where the
     /// path has ended.
     fn find(&self, node: usize, segments: Option<&[u8]>) -> Option<&Methods> {
-        let node = self.nodes.get(node)?;
-        let Some(segments) = segments else {
-            return node.end.as_ref();
-        };
-        let (segment, behind) = match segments.iter().position(|&byte| byte == b'/') {
-            Some(slash) => (segments.get(..slash)?, segments.get(slash + 1..)),
-            None => (segments, None),
-        };
-        let by_literal = node.literal(segment).and_then(|child| self.find(child, behind));
-        if by_literal.is_some() {
-            return by_literal;
+        let mut node = self.nodes.get(node)?;
+        let mut segments = segments;
+        while let Some(some) = segments {
+            let (segment, behind) = Found::first_of(some);
+            let by_literal = node.literal(segment);
+            let by_name = node.name.filter(|_| !segment.text.is_empty());
+            let next = match (by_literal, by_name, &node.rest) {
+                // One way to go, and none to come back for.
+                (Some(next), None, None) | (None, Some(next), None) => next,
+                (by_literal, by_name, rest) => {
+                    let by_literal = by_literal.and_then(|next| self.find(next, behind));
+                    let by_name = || by_name.and_then(|next| self.find(next, behind));
+                    return by_literal.or_else(by_name).or(rest.as_ref());
+                }
+            };
+            (node, segments) = (self.nodes.get(next)?, behind);
         }
-        let by_name = node.name.filter(|_| !segment.is_empty()).and_then(|child| self.find(child, behind));
-        by_name.or(node.rest.as_ref())
+        node.end.as_ref()
     }
 }
 

@@ -18,35 +18,24 @@ pub(crate) struct Document<'i> {
 impl<'i> Document<'i> {
     pub(crate) fn parse(text: &'i str, file: &'i str) -> Result<Self, ConfigError> {
         match DeTable::parse(text) {
-            Ok(root) => Ok(Self {
-                file,
-                text,
-                root: root.into_inner(),
-            }),
+            Ok(root) => Ok(Self { file, text, root: root.into_inner() }),
             Err(error) => Err(ConfigError {
                 file: file.to_owned(),
                 line: line_of(text, error.span().map_or(0, |span| span.start)),
                 // The message alone: what `Display` adds is the line's text, which may be a secret.
-                fault: Fault::new(KeyPath::default(), format!("not TOML: {}", error.message())),
+                fault: Box::new(Fault::new(KeyPath::default(), format!("not TOML: {}", error.message()))),
             }),
         }
     }
 
     pub(crate) fn root(&self) -> Table<'_, 'i> {
-        Table {
-            path: KeyPath::default(),
-            entries: &self.root,
-        }
+        Table { path: KeyPath::default(), entries: &self.root }
     }
 
     /// The fault with its file and line.
     pub(crate) fn error(&self, fault: Fault) -> ConfigError {
         let (line, path) = self.locate(&fault.path);
-        ConfigError {
-            file: self.file.to_owned(),
-            line,
-            fault: Fault { path, ..fault },
-        }
+        ConfigError { file: self.file.to_owned(), line, fault: Box::new(Fault { path, ..fault }) }
     }
 
     /// The line of the path, or of as much of it as the document has, and the path as the document
@@ -63,9 +52,7 @@ impl<'i> Document<'i> {
                     if let Some((key, _)) = entry {
                         offset = key.span().start;
                     }
-                    spelled
-                        .0
-                        .push(entry.map_or(step.clone(), |(key, _)| key.get_ref().as_ref().into()));
+                    spelled.0.push(entry.map_or(step.clone(), |(key, _)| key.get_ref().as_ref().into()));
                     entry.map(|(_, value)| value)
                 }
                 Step::Index(index) => {
@@ -114,19 +101,13 @@ fn entry_like<'t, 'i>(
     table: &'t DeTable<'i>,
     name: &str,
 ) -> Option<(&'t Spanned<Cow<'i, str>>, &'t Spanned<DeValue<'i>>)> {
-    table.get_key_value(name).or_else(|| {
-        table
-            .iter()
-            .find(|(key, _)| key.get_ref().eq_ignore_ascii_case(name))
-    })
+    table
+        .get_key_value(name)
+        .or_else(|| table.iter().find(|(key, _)| key.get_ref().eq_ignore_ascii_case(name)))
 }
 
 fn line_of(text: &str, offset: usize) -> usize {
-    1 + text
-        .bytes()
-        .take(offset)
-        .filter(|byte| *byte == b'\n')
-        .count()
+    1 + text.bytes().take(offset).filter(|byte| *byte == b'\n').count()
 }
 
 /// A table of a document, and the way to it.
@@ -153,9 +134,9 @@ impl<'d, 'i> Table<'d, 'i> {
     pub(crate) fn only(&self, known: &[&str], of: &str) -> Result<(), Fault> {
         match self.names().find(|name| !known.contains(name)) {
             None => Ok(()),
-            Some(name) => Err(self
-                .fault(name, format!("unknown name{of}"))
-                .among(name, known.iter().copied())),
+            Some(name) => {
+                Err(self.fault(name, format!("unknown name{of}")).among(name, known.iter().copied()))
+            }
         }
     }
 
@@ -177,8 +158,7 @@ impl<'d, 'i> Table<'d, 'i> {
 
     /// The text of that name, which must be there; `what` says what to write, after "expected".
     pub(crate) fn required_text(&self, name: &str, what: &str) -> Result<&'d str, Fault> {
-        self.text(name)?
-            .ok_or_else(|| self.fault(name, "is missing").expecting(what))
+        self.text(name)?.ok_or_else(|| self.fault(name, "is missing").expecting(what))
     }
 
     pub(crate) fn boolean(&self, name: &str) -> Result<Option<bool>, Fault> {
@@ -190,9 +170,7 @@ impl<'d, 'i> Table<'d, 'i> {
     }
 
     pub(crate) fn whole(&self, name: &str) -> Result<Option<u64>, Fault> {
-        self.value(name)
-            .map(|value| whole(self.at(name), value))
-            .transpose()
+        self.value(name).map(|value| whole(self.at(name), value)).transpose()
     }
 
     /// A list of texts.
@@ -222,10 +200,9 @@ impl<'d, 'i> Table<'d, 'i> {
             None => Ok(None),
             Some(value @ DeValue::Integer(_)) => whole(path, value).map(|both| Some((both, both))),
             Some(DeValue::Array(items)) => match &items[..] {
-                [least, most] => Ok(Some((
-                    whole(path.join(0), least.get_ref())?,
-                    whole(path.join(1), most.get_ref())?,
-                ))),
+                [least, most] => {
+                    Ok(Some((whole(path.join(0), least.get_ref())?, whole(path.join(1), most.get_ref())?)))
+                }
                 other => {
                     let found = format!("a list of {}", other.len());
                     Err(Fault::new(path, found).expecting(EXPECTED))
@@ -238,20 +215,14 @@ impl<'d, 'i> Table<'d, 'i> {
     pub(crate) fn table(&self, name: &str) -> Result<Option<Table<'d, 'i>>, Fault> {
         match self.value(name) {
             None => Ok(None),
-            Some(DeValue::Table(entries)) => Ok(Some(Table {
-                path: self.at(name),
-                entries,
-            })),
+            Some(DeValue::Table(entries)) => Ok(Some(Table { path: self.at(name), entries })),
             Some(other) => Err(mistyped(self.at(name), other, "a table")),
         }
     }
 
     /// The tables within the table of that name, each with its own name; none where there is no such
     /// table.
-    pub(crate) fn tables_by_name(
-        &self,
-        name: &str,
-    ) -> Result<Vec<(&'d str, Table<'d, 'i>)>, Fault> {
+    pub(crate) fn tables_by_name(&self, name: &str) -> Result<Vec<(&'d str, Table<'d, 'i>)>, Fault> {
         let Some(outer) = self.table(name)? else {
             return Ok(Vec::new());
         };
@@ -272,18 +243,11 @@ impl<'d, 'i> Table<'d, 'i> {
             None => return Ok(Vec::new()),
             Some(DeValue::Array(items)) => items,
             Some(other) => {
-                return Err(mistyped(
-                    path,
-                    other,
-                    &format!("a list of tables: [[{name}]]"),
-                ));
+                return Err(mistyped(path, other, &format!("a list of tables: [[{name}]]")));
             }
         };
         let table = |(index, item): (usize, &'d Spanned<DeValue<'i>>)| match item.get_ref() {
-            DeValue::Table(entries) => Ok(Table {
-                path: path.join(index),
-                entries,
-            }),
+            DeValue::Table(entries) => Ok(Table { path: path.join(index), entries }),
             other => Err(mistyped(path.join(index), other, "a table")),
         };
         items.iter().enumerate().map(table).collect()

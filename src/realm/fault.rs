@@ -81,12 +81,7 @@ pub struct Fault {
 
 impl Fault {
     pub(crate) fn new(path: KeyPath, found: impl Into<String>) -> Self {
-        Self {
-            path,
-            found: found.into(),
-            expected: None,
-            nearest: None,
-        }
+        Self { path, found: found.into(), expected: None, nearest: None }
     }
 
     pub(crate) fn expecting(mut self, expected: impl Into<String>) -> Self {
@@ -95,11 +90,7 @@ impl Fault {
     }
 
     /// Adds the nearest of the `known` names, and all of them as what is expected.
-    pub(crate) fn among<N: AsRef<str>>(
-        mut self,
-        name: &str,
-        known: impl IntoIterator<Item = N>,
-    ) -> Self {
+    pub(crate) fn among<N: AsRef<str>>(mut self, name: &str, known: impl IntoIterator<Item = N>) -> Self {
         let (nearest, expected) = known_names(name, known);
         self.nearest = nearest;
         self.expected = Some(expected);
@@ -130,8 +121,7 @@ pub struct ConfigError {
     /// The line, from 1.
     pub line: usize,
     /// What is wrong there.
-    #[source]
-    pub fault: Fault,
+    pub fault: Box<Fault>,
 }
 
 /// Names longer than this are not compared: the distance takes time and memory of length times length.
@@ -187,10 +177,7 @@ mod tests {
     #[test]
     fn nearest_forgives_a_slip_and_not_a_different_word() {
         let known = ["require_tls", "routes", "title"];
-        assert_eq!(
-            known_names("requier_tls", known).0.as_deref(),
-            Some("require_tls")
-        );
+        assert_eq!(known_names("requier_tls", known).0.as_deref(), Some("require_tls"));
         assert_eq!(known_names("Title", known).0.as_deref(), Some("title"));
         let (nearest, expected) = known_names("colour", known);
         assert_eq!(nearest, None);
@@ -208,12 +195,7 @@ mod tests {
 
     #[test]
     fn paths_quote_what_is_not_bare() {
-        let path = KeyPath::default()
-            .join("realm")
-            .join("a b")
-            .join("route")
-            .join(2)
-            .join("path");
+        let path = KeyPath::default().join("realm").join("a b").join("route").join(2).join("path");
         assert_eq!(path.to_string(), r#"realm."a b".route[2].path"#);
     }
 }

@@ -58,9 +58,7 @@ impl Alphabet {
 
     /// The alphabet of that name.
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|alphabet| alphabet.name() == name)
+        Self::ALL.into_iter().find(|alphabet| alphabet.name() == name)
     }
 
     /// How many symbols it has.
@@ -81,9 +79,7 @@ impl Alphabet {
     /// gets here fits, and short loops without exits are what processors are good at.
     #[inline]
     fn covers(self, text: &[u8]) -> bool {
-        let all = text
-            .iter()
-            .fold(u8::MAX, |all, byte| all & MEMBERSHIP[usize::from(*byte)]);
+        let all = text.iter().fold(u8::MAX, |all, byte| all & MEMBERSHIP[usize::from(*byte)]);
         all & self.bit() != 0
     }
 }
@@ -112,9 +108,7 @@ pub enum FormatError {
         template: String,
     },
     /// A placeholder that there is not.
-    #[error(
-        "unknown placeholder {{{name}}}: known are {{environment}}, {{secret}} and {{checksum}}"
-    )]
+    #[error("unknown placeholder {{{name}}}: known are {{environment}}, {{secret}} and {{checksum}}")]
     Unknown {
         /// What stands between the braces.
         name: String,
@@ -132,9 +126,7 @@ pub enum FormatError {
         template: String,
     },
     /// `{checksum}` before the end.
-    #[error(
-        "{{checksum}} must be the last thing in {template:?}: it goes over all that stands before it"
-    )]
+    #[error("{{checksum}} must be the last thing in {template:?}: it goes over all that stands before it")]
     ChecksumNotLast {
         /// The template.
         template: String,
@@ -155,9 +147,7 @@ pub enum FormatError {
         length: usize,
     },
     /// Lengths of which none is left.
-    #[error(
-        "no secret has at least {min} and at most {max} bytes: give at least 1, and the least first"
-    )]
+    #[error("no secret has at least {min} and at most {max} bytes: give at least 1, and the least first")]
     Length {
         /// The least.
         min: u32,
@@ -212,15 +202,11 @@ enum Order<'t> {
 impl<'t> Template<'t> {
     fn parse(template: &'t str) -> Result<Self, FormatError> {
         if template.len() > LONGEST_TEMPLATE {
-            return Err(FormatError::Long {
-                length: template.len(),
-            });
+            return Err(FormatError::Long { length: template.len() });
         }
         let mut literals = vec![];
         let mut names: Vec<&str> = vec![];
-        let brace = || FormatError::Brace {
-            template: template.to_owned(),
-        };
+        let brace = || FormatError::Brace { template: template.to_owned() };
         let mut rest = template;
         while let Some((literal, tail)) = rest.split_once('{') {
             let (name, tail) = tail.split_once('}').ok_or_else(brace)?;
@@ -238,29 +224,20 @@ impl<'t> Template<'t> {
                 "environment" => "environment",
                 "checksum" => "checksum",
                 other => {
-                    return Err(FormatError::Unknown {
-                        name: other.to_owned(),
-                    });
+                    return Err(FormatError::Unknown { name: other.to_owned() });
                 }
             };
             if names.iter().filter(|other| *other == name).count() > 1 {
                 return Err(FormatError::Twice { name: known });
             }
         }
-        let part =
-            |character: &char| !character.is_ascii_alphanumeric() && !"_-.".contains(*character);
-        if let Some(found) = literals
-            .iter()
-            .flat_map(|literal| literal.chars())
-            .find(part)
-        {
+        let part = |character: &char| !character.is_ascii_alphanumeric() && !"_-.".contains(*character);
+        if let Some(found) = literals.iter().flat_map(|literal| literal.chars()).find(part) {
             return Err(FormatError::Literal { found });
         }
         let checksum = names.contains(&"checksum");
         if checksum && (names.pop() != Some("checksum") || literals.pop() != Some("")) {
-            return Err(FormatError::ChecksumNotLast {
-                template: template.to_owned(),
-            });
+            return Err(FormatError::ChecksumNotLast { template: template.to_owned() });
         }
         let (before, order, after) = match (&names[..], &literals[..]) {
             (["secret"], [before, after]) => (before, Order::SecretOnly, after),
@@ -271,17 +248,10 @@ impl<'t> Template<'t> {
                 (before, Order::SecretFirst { between }, after)
             }
             _ => {
-                return Err(FormatError::NoSecret {
-                    template: template.to_owned(),
-                });
+                return Err(FormatError::NoSecret { template: template.to_owned() });
             }
         };
-        Ok(Self {
-            before,
-            order,
-            after,
-            checksum,
-        })
+        Ok(Self { before, order, after, checksum })
     }
 }
 
@@ -294,47 +264,21 @@ impl KeyFormat {
     /// Checks the format, and prepares matching against it. The indices that matching gives are those
     /// of `environments`.
     pub fn matcher(&self, environments: &[String]) -> Result<Matcher, FormatError> {
-        let Template {
-            before,
-            order,
-            after,
-            checksum,
-        } = Template::parse(&self.template)?;
+        let Template { before, order, after, checksum } = Template::parse(&self.template)?;
         if self.min_length == 0 || self.min_length > self.max_length {
-            return Err(FormatError::Length {
-                min: self.min_length,
-                max: self.max_length,
-            });
+            return Err(FormatError::Length { min: self.min_length, max: self.max_length });
         }
-        let whole = |index: usize, text: String| Affix {
-            environment: index,
-            text: text.into_bytes(),
-        };
+        let whole = |index: usize, text: String| Affix { environment: index, text: text.into_bytes() };
         let (fixed, environment) = match order {
             Order::SecretOnly => (before, None),
             Order::EnvironmentFirst { between } => {
-                let affix = |(index, name): (usize, &String)| {
-                    whole(index, format!("{before}{name}{between}"))
-                };
-                (
-                    before,
-                    Some((
-                        Side::Prefix,
-                        environments.iter().enumerate().map(affix).collect(),
-                    )),
-                )
+                let affix =
+                    |(index, name): (usize, &String)| whole(index, format!("{before}{name}{between}"));
+                (before, Some((Side::Prefix, environments.iter().enumerate().map(affix).collect())))
             }
             Order::SecretFirst { between } => {
-                let affix = |(index, name): (usize, &String)| {
-                    whole(index, format!("{between}{name}{after}"))
-                };
-                (
-                    before,
-                    Some((
-                        Side::Suffix,
-                        environments.iter().enumerate().map(affix).collect(),
-                    )),
-                )
+                let affix = |(index, name): (usize, &String)| whole(index, format!("{between}{name}{after}"));
+                (before, Some((Side::Suffix, environments.iter().enumerate().map(affix).collect())))
             }
         };
         let environment = match environment {
@@ -422,9 +366,7 @@ impl Matcher {
             credential
         };
         let Some((side, affixes)) = &self.environment else {
-            let secret = body
-                .strip_prefix(&*self.before)
-                .and_then(|rest| rest.strip_suffix(&*self.after));
+            let secret = body.strip_prefix(&*self.before).and_then(|rest| rest.strip_suffix(&*self.after));
             return match secret {
                 Some(secret) if self.accepts_secret(secret) => Fit::Plain,
                 _ => Fit::Not,

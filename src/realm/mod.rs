@@ -67,7 +67,8 @@ pub struct Realm {
 impl Realm {
     /// Whether keys are looked up by their digests, for which a pepper is needed.
     pub fn needs_digests(&self) -> bool {
-        let digested = |kind: &CredentialKind| matches!(kind, CredentialKind::Key(_) | CredentialKind::Basic(_));
+        let digested =
+            |kind: &CredentialKind| matches!(kind, CredentialKind::Key(_) | CredentialKind::Basic(_));
         self.credentials.iter().any(|credential| digested(&credential.kind))
     }
 

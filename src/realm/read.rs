@@ -5,8 +5,8 @@ use super::document::{Document, Table};
 use super::fault::{ConfigError, Fault};
 use super::key_format::{Alphabet, KeyFormat};
 use super::{
-    AnswerOverride, Configuration, Credential, CredentialKind, KeyRules, RateLimit, Realm, Route,
-    TokenRules, Unmatched,
+    AnswerOverride, Configuration, Credential, CredentialKind, KeyRules, RateLimit, Realm, Route, TokenRules,
+    Unmatched,
 };
 use crate::request::credential::Source;
 use std::collections::BTreeMap;
@@ -26,14 +26,7 @@ const REALM: &[&str] = &[
     "rate_limit",
     "errors",
 ];
-const KEY: &[&str] = &[
-    "kind",
-    "source",
-    "format",
-    "secret_alphabet",
-    "secret_length",
-    "digests",
-];
+const KEY: &[&str] = &["kind", "source", "format", "secret_alphabet", "secret_length", "digests"];
 const TOKEN: &[&str] = &[
     "kind",
     "source",
@@ -106,9 +99,7 @@ fn realm(name: &str, table: &Table<'_, '_>) -> Result<Realm, Fault> {
         credentials,
         routes,
         rate_limits: collect_named(table, "rate_limit", rate_limit)?,
-        errors: collect_named(table, "errors", answer)?
-            .into_iter()
-            .collect(),
+        errors: collect_named(table, "errors", answer)?.into_iter().collect(),
     })
 }
 
@@ -117,17 +108,10 @@ fn collect_named<T>(
     name: &str,
     read: impl Fn(&str, &Table<'_, '_>) -> Result<T, Fault>,
 ) -> Result<Vec<T>, Fault> {
-    table
-        .tables_by_name(name)?
-        .iter()
-        .map(|(name, table)| read(name, table))
-        .collect()
+    table.tables_by_name(name)?.iter().map(|(name, table)| read(name, table)).collect()
 }
 
-fn default_require(
-    table: &Table<'_, '_>,
-    credentials: &[Credential],
-) -> Result<Vec<String>, Fault> {
+fn default_require(table: &Table<'_, '_>, credentials: &[Credential]) -> Result<Vec<String>, Fault> {
     if let Some(names) = table.texts("default_require")? {
         return Ok(names);
     }
@@ -155,8 +139,7 @@ fn hosts(table: &Table<'_, '_>) -> Result<Option<BTreeMap<String, String>>, Faul
         if let Some(environment) = table.text(name)? {
             let host = name.to_ascii_lowercase();
             if hosts.insert(host.clone(), environment.to_owned()).is_some() {
-                let found =
-                    format!("the host {host:?} stands here twice: case does not tell hosts apart");
+                let found = format!("the host {host:?} stands here twice: case does not tell hosts apart");
                 return Err(table.fault(name, found));
             }
         }
@@ -168,9 +151,7 @@ fn credential(name: &str, table: &Table<'_, '_>) -> Result<Credential, Fault> {
     let kind = match table.text("kind")? {
         Some(kind) if KINDS.contains(&kind) => kind,
         Some(other) => {
-            return Err(table
-                .fault("kind", format!("unknown kind {other:?}"))
-                .among(other, KINDS));
+            return Err(table.fault("kind", format!("unknown kind {other:?}")).among(other, KINDS));
         }
         None => {
             let all: Vec<&str> = KEY.iter().chain(TOKEN).copied().collect();
@@ -192,11 +173,7 @@ fn credential(name: &str, table: &Table<'_, '_>) -> Result<Credential, Fault> {
         "token" => CredentialKind::Token(token_rules(table)?),
         _ => CredentialKind::Tenant,
     };
-    Ok(Credential {
-        name: name.to_owned(),
-        sources: sources(table)?,
-        kind,
-    })
+    Ok(Credential { name: name.to_owned(), sources: sources(table)?, kind })
 }
 
 fn sources(table: &Table<'_, '_>) -> Result<Vec<Source>, Fault> {
@@ -224,10 +201,7 @@ fn key_rules(table: &Table<'_, '_>) -> Result<KeyRules, Fault> {
     let (least, most) = table.whole_or_range("secret_length")?.unwrap_or((16, 256));
     let bounded = |length: u64| {
         u32::try_from(length).map_err(|_| {
-            table.fault(
-                "secret_length",
-                format!("{length} bytes are more than any request may carry"),
-            )
+            table.fault("secret_length", format!("{length} bytes are more than any request may carry"))
         })
     };
     let (min_length, max_length) = (bounded(least)?, bounded(most)?);
@@ -240,16 +214,10 @@ fn key_rules(table: &Table<'_, '_>) -> Result<KeyRules, Fault> {
     // Without a format the two say nothing; they must make sense all the same, for the day there is one.
     if min_length == 0 || min_length > max_length {
         return Err(table
-            .fault(
-                "secret_length",
-                format!("no secret has at least {least} and at most {most} bytes"),
-            )
+            .fault("secret_length", format!("no secret has at least {least} and at most {most} bytes"))
             .expecting("at least 1, and the least before the most"));
     }
-    Ok(KeyRules {
-        format,
-        sha256: takes_sha256(table)?,
-    })
+    Ok(KeyRules { format, sha256: takes_sha256(table)? })
 }
 
 fn takes_sha256(table: &Table<'_, '_>) -> Result<bool, Fault> {
@@ -265,9 +233,7 @@ fn takes_sha256(table: &Table<'_, '_>) -> Result<bool, Fault> {
     for (index, digest) in digests.iter().enumerate() {
         let place = || table.at("digests").join(index);
         if !KNOWN.contains(&digest.as_str()) {
-            return Err(
-                Fault::new(place(), format!("unknown digest {digest:?}")).among(digest, KNOWN)
-            );
+            return Err(Fault::new(place(), format!("unknown digest {digest:?}")).among(digest, KNOWN));
         }
         if digests.iter().take(index).any(|earlier| earlier == digest) {
             return Err(Fault::new(place(), format!("{digest:?} stands here twice")));
@@ -277,18 +243,10 @@ fn takes_sha256(table: &Table<'_, '_>) -> Result<bool, Fault> {
 }
 
 fn token_rules(table: &Table<'_, '_>) -> Result<TokenRules, Fault> {
-    let claim = |name: &str, default: &str| {
-        table
-            .text(name)
-            .map(|claim| claim.unwrap_or(default).to_owned())
-    };
+    let claim = |name: &str, default: &str| table.text(name).map(|claim| claim.unwrap_or(default).to_owned());
     Ok(TokenRules {
-        issuer: table
-            .required_text("issuer", "what the `iss` of its tokens is")?
-            .to_owned(),
-        audience: table
-            .required_text("audience", "what the `aud` of its tokens is or contains")?
-            .to_owned(),
+        issuer: table.required_text("issuer", "what the `iss` of its tokens is")?.to_owned(),
+        audience: table.required_text("audience", "what the `aud` of its tokens is or contains")?.to_owned(),
         leeway: table.whole("leeway")?.unwrap_or(0),
         lifetime: table.whole("lifetime")?.unwrap_or(3600),
         max_lifetime: table.whole("max_lifetime")?,
@@ -303,12 +261,8 @@ fn route(table: &Table<'_, '_>, default_require: &[String]) -> Result<Route, Fau
     table.only(ROUTE, " of a route")?;
     Ok(Route {
         methods: table.texts("methods")?,
-        path: table
-            .required_text("path", r#"a path such as "/v1/items/{id}""#)?
-            .to_owned(),
-        require: table
-            .texts("require")?
-            .unwrap_or_else(|| default_require.to_vec()),
+        path: table.required_text("path", r#"a path such as "/v1/items/{id}""#)?.to_owned(),
+        require: table.texts("require")?.unwrap_or_else(|| default_require.to_vec()),
         scopes: table.texts("scopes")?.unwrap_or_default(),
         any_scopes: table.texts("any_scopes")?.unwrap_or_default(),
     })
@@ -317,9 +271,7 @@ fn route(table: &Table<'_, '_>, default_require: &[String]) -> Result<Route, Fau
 fn rate_limit(name: &str, table: &Table<'_, '_>) -> Result<RateLimit, Fault> {
     table.only(RATE_LIMIT, " of a rate limit")?;
     let required = |name: &str, what: &str| {
-        table
-            .whole(name)?
-            .ok_or_else(|| table.fault(name, "is missing").expecting(what))
+        table.whole(name)?.ok_or_else(|| table.fault(name, "is missing").expecting(what))
     };
     let requests = required("requests", "how many requests a key may make in a period")?;
     Ok(RateLimit {
@@ -335,9 +287,7 @@ fn answer(name: &str, table: &Table<'_, '_>) -> Result<(String, AnswerOverride),
     let status = match table.whole("status")? {
         None => None,
         Some(status) => Some(u16::try_from(status).map_err(|_| {
-            table
-                .fault("status", format!("{status} is no status of an error"))
-                .expecting("400 to 599")
+            table.fault("status", format!("{status} is no status of an error")).expecting("400 to 599")
         })?),
     };
     let answer = AnswerOverride {

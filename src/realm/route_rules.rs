@@ -61,9 +61,7 @@ pub fn segments(path: &str) -> Result<Vec<Segment<'_>>, PathError> {
         };
         let segment = segment(text, tail.is_none())?;
         if let (Segment::Rest(name), Some(_)) = (segment, tail) {
-            return Err(PathError::RestNotLast {
-                name: name.to_owned(),
-            });
+            return Err(PathError::RestNotLast { name: name.to_owned() });
         }
         segments.push(segment);
         rest = tail;
@@ -73,38 +71,26 @@ pub fn segments(path: &str) -> Result<Vec<Segment<'_>>, PathError> {
 
 fn segment(text: &str, last: bool) -> Result<Segment<'_>, PathError> {
     if text.is_empty() {
-        return if last {
-            Ok(Segment::Literal(text))
-        } else {
-            Err(PathError::EmptySegment)
-        };
+        return if last { Ok(Segment::Literal(text)) } else { Err(PathError::EmptySegment) };
     }
     if text.contains(['{', '}']) {
-        let inner = text
-            .strip_prefix('{')
-            .and_then(|text| text.strip_suffix('}'));
+        let inner = text.strip_prefix('{').and_then(|text| text.strip_suffix('}'));
         let (name, rest) = match inner.and_then(|inner| inner.strip_prefix('*')) {
             Some(name) => (Some(name), true),
             None => (inner, false),
         };
         let letter = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
         return match name {
-            Some(name) if !name.is_empty() && name.bytes().all(letter) => Ok(if rest {
-                Segment::Rest(name)
-            } else {
-                Segment::One(name)
-            }),
-            _ => Err(PathError::Placeholder {
-                segment: text.to_owned(),
-            }),
+            Some(name) if !name.is_empty() && name.bytes().all(letter) => {
+                Ok(if rest { Segment::Rest(name) } else { Segment::One(name) })
+            }
+            _ => Err(PathError::Placeholder { segment: text.to_owned() }),
         };
     }
     if is_canonical_segment(text) {
         Ok(Segment::Literal(text))
     } else {
-        Err(PathError::Literal {
-            segment: text.to_owned(),
-        })
+        Err(PathError::Literal { segment: text.to_owned() })
     }
 }
 
@@ -113,9 +99,8 @@ impl Realm {
         let mut taken: HashMap<String, Taken<'_>> = HashMap::new();
         for (index, route) in self.routes.iter().enumerate() {
             let path = path.join(index);
-            let segments = segments(&route.path).map_err(|error| {
-                Fault::new(path.join("path"), format!("{:?}: {error}", route.path))
-            })?;
+            let segments = segments(&route.path)
+                .map_err(|error| Fault::new(path.join("path"), format!("{:?}: {error}", route.path)))?;
             self.check_route(&path, route)?;
             match taken.entry(pattern(&segments)) {
                 Entry::Vacant(free) => {
@@ -140,8 +125,9 @@ impl Realm {
             }
             distinct(&path, methods)?;
             if let Some(index) = methods.iter().position(|method| !is_token(method)) {
-                return Err(Fault::new(path.join(index), "this is no method")
-                    .expecting(r#"a name such as "GET""#));
+                return Err(
+                    Fault::new(path.join(index), "this is no method").expecting(r#"a name such as "GET""#)
+                );
             }
         }
         self.check_require(&path.join("require"), &route.require)?;
@@ -182,12 +168,7 @@ impl<'r> Taken<'r> {
     fn by(index: usize, route: &'r Route) -> Self {
         match &route.methods {
             None => Self::EveryMethod(index),
-            Some(methods) => Self::Methods(
-                methods
-                    .iter()
-                    .map(|method| (method.as_str(), index))
-                    .collect(),
-            ),
+            Some(methods) => Self::Methods(methods.iter().map(|method| (method.as_str(), index)).collect()),
         }
     }
 
@@ -196,33 +177,19 @@ impl<'r> Taken<'r> {
         match (self, &route.methods) {
             (Self::EveryMethod(other), _) => Some((*other, None)),
             (Self::Methods(taken), None) => Some((taken.values().copied().min()?, None)),
-            (Self::Methods(taken), Some(methods)) => methods.iter().find_map(|method| {
-                taken
-                    .insert(method, index)
-                    .map(|other| (other, Some(method.as_str())))
-            }),
+            (Self::Methods(taken), Some(methods)) => methods
+                .iter()
+                .find_map(|method| taken.insert(method, index).map(|other| (other, Some(method.as_str())))),
         }
     }
 }
 
-fn same(
-    path: &KeyPath,
-    route: &Route,
-    other: usize,
-    earlier: Option<&Route>,
-    method: Option<&str>,
-) -> Fault {
+fn same(path: &KeyPath, route: &Route, other: usize, earlier: Option<&Route>, method: Option<&str>) -> Fault {
     let earlier = earlier.map_or("", |earlier| earlier.path.as_str());
     let (what, expected) = match method {
-        Some(method) => (
-            format!(" for {method}"),
-            "each method in one of them, or another path",
-        ),
+        Some(method) => (format!(" for {method}"), "each method in one of them, or another path"),
         None => (String::new(), "`methods` in both, or another path"),
     };
-    let found = format!(
-        "{:?} cannot be told from route[{other}] {earlier:?}{what}",
-        route.path
-    );
+    let found = format!("{:?} cannot be told from route[{other}] {earlier:?}{what}", route.path);
     Fault::new(path.join("path"), found).expecting(expected)
 }

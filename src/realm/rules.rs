@@ -3,9 +3,7 @@
 
 use super::fault::{Fault, KeyPath, Step};
 use super::key_format::{FormatError, KeyFormat};
-use super::{
-    AnswerOverride, Configuration, Credential, CredentialKind, RateLimit, Realm, TokenRules,
-};
+use super::{AnswerOverride, Configuration, Credential, CredentialKind, RateLimit, Realm, TokenRules};
 use crate::reason::{Group, Reason};
 use crate::request::address::ProxyList;
 use crate::request::credential::Source;
@@ -31,21 +29,10 @@ impl Configuration {
     pub fn check(&self) -> Result<(), Fault> {
         let path = KeyPath::default().join("realm");
         if self.realms.is_empty() {
-            return Err(
-                Fault::new(path, "there is no realm").expecting("at least one [realm.NAME]")
-            );
+            return Err(Fault::new(path, "there is no realm").expecting("at least one [realm.NAME]"));
         }
-        ascending(
-            &path,
-            self.realms.iter().map(|realm| realm.name.as_str()),
-            MAX_CREDENTIALS,
-            "realms",
-        )?;
-        let credentials: usize = self
-            .realms
-            .iter()
-            .map(|realm| realm.credentials.len())
-            .sum();
+        ascending(&path, self.realms.iter().map(|realm| realm.name.as_str()), MAX_CREDENTIALS, "realms")?;
+        let credentials: usize = self.realms.iter().map(|realm| realm.credentials.len()).sum();
         if credentials > MAX_CREDENTIALS {
             let found = format!("{credentials} credentials in all realms together");
             return Err(Fault::new(path, found).expecting(format!("at most {MAX_CREDENTIALS}")));
@@ -61,16 +48,8 @@ impl Realm {
         name(&path, &self.name)?;
         printable(&path.join("title"), "a title", &self.title)?;
         self.check_environments(&path)?;
-        let credentials = self
-            .credentials
-            .iter()
-            .map(|credential| credential.name.as_str());
-        ascending(
-            &path.join("credential"),
-            credentials,
-            MAX_CREDENTIALS,
-            "credentials",
-        )?;
+        let credentials = self.credentials.iter().map(|credential| credential.name.as_str());
+        ascending(&path.join("credential"), credentials, MAX_CREDENTIALS, "credentials")?;
         for credential in &self.credentials {
             let path = path.join("credential").join(credential.name.as_str());
             credential.check(&path, &self.environments)?;
@@ -78,12 +57,7 @@ impl Realm {
         self.check_require(&path.join("default_require"), &self.default_require)?;
         self.check_client_address(&path)?;
         let limits = self.rate_limits.iter().map(|limit| limit.name.as_str());
-        ascending(
-            &path.join("rate_limit"),
-            limits,
-            MAX_RATE_LIMITS,
-            "rate limits",
-        )?;
+        ascending(&path.join("rate_limit"), limits, MAX_RATE_LIMITS, "rate limits")?;
         for limit in &self.rate_limits {
             limit.check(&path.join("rate_limit").join(limit.name.as_str()))?;
         }
@@ -122,11 +96,8 @@ impl Realm {
             let path = path.join("hosts").join(host.as_str());
             check_host(&path, host)?;
             if !self.environments.contains(environment) {
-                return Err(Fault::new(
-                    path,
-                    format!("{environment:?} is no environment of the realm"),
-                )
-                .among(environment, &self.environments));
+                return Err(Fault::new(path, format!("{environment:?} is no environment of the realm"))
+                    .among(environment, &self.environments));
             }
         }
         Ok(())
@@ -147,30 +118,25 @@ impl Realm {
 
     fn check_client_address(&self, path: &KeyPath) -> Result<(), Fault> {
         for (index, entry) in self.trusted_proxies.iter().enumerate() {
-            ProxyList::parse(std::slice::from_ref(entry)).map_err(|error| {
-                Fault::new(path.join("trusted_proxies").join(index), error.to_string())
-            })?;
+            ProxyList::parse(std::slice::from_ref(entry))
+                .map_err(|error| Fault::new(path.join("trusted_proxies").join(index), error.to_string()))?;
         }
         match &self.client_ip_header {
-            Some(header) if !is_token(header) => Err(Fault::new(
-                path.join("client_ip_header"),
-                format!("{header:?} is no header name"),
-            )
-            .expecting(r#"a name such as "X-Forwarded-For""#)),
-            None if !self.trusted_proxies.is_empty() => Err(Fault::new(
-                path.join("client_ip_header"),
-                "is missing beside `trusted_proxies`",
-            )
-            .expecting("the header that those proxies name the client in")),
+            Some(header) if !is_token(header) => {
+                Err(Fault::new(path.join("client_ip_header"), format!("{header:?} is no header name"))
+                    .expecting(r#"a name such as "X-Forwarded-For""#))
+            }
+            None if !self.trusted_proxies.is_empty() => {
+                Err(Fault::new(path.join("client_ip_header"), "is missing beside `trusted_proxies`")
+                    .expecting("the header that those proxies name the client in"))
+            }
             _ => Ok(()),
         }
     }
 
     /// The credential of that name.
     pub fn credential(&self, name: &str) -> Option<&Credential> {
-        let found = self
-            .credentials
-            .binary_search_by(|credential| credential.name.as_str().cmp(name));
+        let found = self.credentials.binary_search_by(|credential| credential.name.as_str().cmp(name));
         found.ok().and_then(|index| self.credentials.get(index))
     }
 }
@@ -212,16 +178,12 @@ impl Credential {
             let (fits, kind, expected) = match self.kind {
                 CredentialKind::Key(_) => (true, "key", ""),
                 CredentialKind::Basic(_) => (*source == Source::Basic, "basic", r#""basic""#),
-                CredentialKind::Token(_) => (
-                    *source != Source::Basic,
-                    "token",
-                    r#""bearer" or "header:NAME""#,
-                ),
-                CredentialKind::Tenant => (
-                    *source != Source::Basic,
-                    "tenant",
-                    r#""bearer" or "header:NAME""#,
-                ),
+                CredentialKind::Token(_) => {
+                    (*source != Source::Basic, "token", r#""bearer" or "header:NAME""#)
+                }
+                CredentialKind::Tenant => {
+                    (*source != Source::Basic, "tenant", r#""bearer" or "header:NAME""#)
+                }
             };
             if !fits {
                 let found = format!("a credential of kind {kind} cannot come from this source");
@@ -290,11 +252,7 @@ impl TokenRules {
 
 impl RateLimit {
     fn check(&self, path: &KeyPath) -> Result<(), Fault> {
-        let numbers = [
-            ("requests", self.requests),
-            ("period", self.period),
-            ("burst", self.burst),
-        ];
+        let numbers = [("requests", self.requests), ("period", self.period), ("burst", self.burst)];
         if let Some((name, number)) = numbers.into_iter().find(|(_, number)| *number < 1) {
             return Err(Fault::new(path.join(name), format!("{number}")).expecting("at least 1"));
         }
@@ -302,21 +260,13 @@ impl RateLimit {
         let period = u128::from(self.period) * 1_000_000_000;
         let interval = period / u128::from(self.requests);
         if interval == 0 {
-            return Err(Fault::new(
-                path.join("requests"),
-                "more than one request in each nanosecond",
-            )
-            .expecting("fewer requests, or no rate limit"));
+            return Err(Fault::new(path.join("requests"), "more than one request in each nanosecond")
+                .expecting("fewer requests, or no rate limit"));
         }
         let longest = i64::MAX.unsigned_abs().into();
         if interval > longest || interval * u128::from(self.burst) > longest {
-            let found =
-                "a burst at this rate takes more than 292 years (2^63 nanoseconds) to come back";
-            let place = if interval > longest {
-                "period"
-            } else {
-                "burst"
-            };
+            let found = "a burst at this rate takes more than 292 years (2^63 nanoseconds) to come back";
+            let place = if interval > longest { "period" } else { "burst" };
             return Err(Fault::new(path.join(place), found)
                 .expecting("a `burst` of which `burst * period / requests` is shorter"));
         }
@@ -326,10 +276,7 @@ impl RateLimit {
 
 fn check_answer(path: &KeyPath, name: &str, answer: &AnswerOverride) -> Result<(), Fault> {
     // `ok` is not answered: the request goes on.
-    let reasons = Reason::ALL
-        .into_iter()
-        .filter(|reason| *reason != Reason::Ok)
-        .map(Reason::name);
+    let reasons = Reason::ALL.into_iter().filter(|reason| *reason != Reason::Ok).map(Reason::name);
     let mut known = reasons.chain(Group::ALL.map(Group::name));
     if !known.clone().any(|known| known == name) {
         let found = format!("{name:?} is neither a reason nor a group of reasons");
@@ -361,11 +308,8 @@ fn check_host(path: &KeyPath, host: &str) -> Result<(), Fault> {
         && !port.is_empty()
         && port.bytes().all(|byte| byte.is_ascii_digit())
     {
-        return Err(Fault::new(
-            path.clone(),
-            "a host with a port, which no request's host has left",
-        )
-        .expecting("the host alone: the port of a request's is dropped"));
+        return Err(Fault::new(path.clone(), "a host with a port, which no request's host has left")
+            .expecting("the host alone: the port of a request's is dropped"));
     }
     Ok(())
 }
@@ -387,15 +331,10 @@ fn name(path: &KeyPath, name: &str) -> Result<(), Fault> {
 
 /// 0x20 to 0x7E: what a quoted string in a challenge can carry.
 pub(super) fn printable(path: &KeyPath, what: &str, text: &str) -> Result<(), Fault> {
-    match text
-        .chars()
-        .find(|character| !matches!(character, ' '..='~'))
-    {
+    match text.chars().find(|character| !matches!(character, ' '..='~')) {
         None => Ok(()),
-        Some(found) => Err(
-            Fault::new(path.clone(), format!("{found:?} cannot be part of {what}"))
-                .expecting("printable ASCII, because headers carry it"),
-        ),
+        Some(found) => Err(Fault::new(path.clone(), format!("{found:?} cannot be part of {what}"))
+            .expecting("printable ASCII, because headers carry it")),
     }
 }
 
@@ -425,10 +364,7 @@ fn ascending<'n>(
     for current in names {
         let path = || KeyPath([path.steps(), &[Step::from(current)]].concat());
         if last.is_some_and(|last| last >= current) {
-            return Err(Fault::new(
-                path(),
-                format!("these {what} are out of order or repeated"),
-            ));
+            return Err(Fault::new(path(), format!("these {what} are out of order or repeated")));
         }
         name(&path(), current)?;
         last = Some(current);
@@ -439,15 +375,8 @@ fn ascending<'n>(
 /// A list in which nothing stands twice.
 pub(super) fn distinct(path: &KeyPath, list: &[String]) -> Result<(), Fault> {
     let mut seen = HashSet::new();
-    match list
-        .iter()
-        .enumerate()
-        .find(|(_, item)| !seen.insert(item.as_str()))
-    {
+    match list.iter().enumerate().find(|(_, item)| !seen.insert(item.as_str())) {
         None => Ok(()),
-        Some((index, item)) => Err(Fault::new(
-            path.join(index),
-            format!("{item:?} stands here twice"),
-        )),
+        Some((index, item)) => Err(Fault::new(path.join(index), format!("{item:?} stands here twice"))),
     }
 }

@@ -22,14 +22,8 @@ const RECORD: &[(&str, Shape)] = &[
     ("realm", Shape::Text),
     ("id", Shape::Text),
     ("key", Shape::Text),
-    (
-        "basic",
-        Shape::Members(&[("id", Shape::Text), ("secret", Shape::Text)]),
-    ),
-    (
-        "digest",
-        Shape::Members(&[("alg", Shape::Text), ("hex", Shape::Text)]),
-    ),
+    ("basic", Shape::Members(&[("id", Shape::Text), ("secret", Shape::Text)])),
+    ("digest", Shape::Members(&[("alg", Shape::Text), ("hex", Shape::Text)])),
     ("credential", Shape::Text),
     ("tenant", Shape::Text),
     ("environment", Shape::Text),
@@ -48,28 +42,19 @@ pub(super) fn of(line: &[u8], error: &serde_json::Error) -> RecordError {
         return RecordError::new("the line is not UTF-8");
     }
     if line.starts_with(b"\xEF\xBB\xBF") {
-        return RecordError::new(
-            "the line begins with a byte order mark, which is not JSON; remove it",
-        );
+        return RecordError::new("the line begins with a byte order mark, which is not JSON; remove it");
     }
     if let Ok(members) = serde_json::from_slice::<RawMembers<'_>>(line) {
         return wrong_member(&members, RECORD, "the record", &["realm", "id"])
             .unwrap_or_else(|| RecordError::new("the line is not a key record"));
     }
     match (serde_json::from_slice::<&RawValue>(line), error.classify()) {
-        (Ok(value), _) => RecordError(format!(
-            "the line is {}; expected an object",
-            kind(value.get())
-        )),
-        (Err(error), _) if error.is_eof() => RecordError(format!(
-            "the line ends before its JSON does (column {})",
-            error.column()
-        )),
+        (Ok(value), _) => RecordError(format!("the line is {}; expected an object", kind(value.get()))),
+        (Err(error), _) if error.is_eof() => {
+            RecordError(format!("the line ends before its JSON does (column {})", error.column()))
+        }
         (Err(error), Category::Data | Category::Syntax | Category::Eof | Category::Io) => {
-            RecordError(format!(
-                "the line is not one JSON object (column {})",
-                error.column()
-            ))
+            RecordError(format!("the line is not one JSON object (column {})", error.column()))
         }
     }
 }
@@ -85,11 +70,7 @@ fn wrong_member(
         let known = shapes.iter().find(|(known, _)| known == name);
         let Some((known, shape)) = known else {
             let found = format_args!("{what} has an unknown member {}", super::Shown(name));
-            return Some(RecordError::among(
-                found,
-                name,
-                shapes.iter().map(|(known, _)| known),
-            ));
+            return Some(RecordError::among(found, name, shapes.iter().map(|(known, _)| known)));
         };
         if seen.contains(known) {
             return Some(RecordError(format!("{what} has `{known}` more than once")));
@@ -105,18 +86,9 @@ fn wrong_member(
 
 fn wrong_value(name: &str, shape: Shape, value: &str) -> Option<RecordError> {
     let (fits, expected) = match shape {
-        Shape::Text => (
-            serde_json::from_str::<super::Text<'_>>(value).is_ok(),
-            "a text",
-        ),
-        Shape::Texts => (
-            serde_json::from_str::<Vec<super::Text<'_>>>(value).is_ok(),
-            "a list of texts",
-        ),
-        Shape::Time => (
-            serde_json::from_str::<u64>(value).is_ok(),
-            "whole Unix seconds, not below 0",
-        ),
+        Shape::Text => (serde_json::from_str::<super::Text<'_>>(value).is_ok(), "a text"),
+        Shape::Texts => (serde_json::from_str::<Vec<super::Text<'_>>>(value).is_ok(), "a list of texts"),
+        Shape::Time => (serde_json::from_str::<u64>(value).is_ok(), "whole Unix seconds, not below 0"),
         Shape::Object => (value.starts_with('{'), "an object"),
         Shape::Members(inner) => match serde_json::from_str::<RawMembers<'_>>(value) {
             Ok(members) => {
@@ -130,15 +102,8 @@ fn wrong_value(name: &str, shape: Shape, value: &str) -> Option<RecordError> {
     if fits {
         return None;
     }
-    let hint = if value == "null" {
-        ", or no such member"
-    } else {
-        ""
-    };
-    Some(RecordError(format!(
-        "`{name}` is {}; expected {expected}{hint}",
-        kind(value)
-    )))
+    let hint = if value == "null" { ", or no such member" } else { "" };
+    Some(RecordError(format!("`{name}` is {}; expected {expected}{hint}", kind(value))))
 }
 
 /// What a JSON text is, by its first byte.

@@ -95,9 +95,7 @@ impl Form {
     fn fits(self, kind: &CredentialKind) -> bool {
         match (self, kind) {
             (Self::Key, CredentialKind::Key(_)) | (Self::Pair, CredentialKind::Basic(_)) => true,
-            (Self::Digest, CredentialKind::Key(rules) | CredentialKind::Basic(rules)) => {
-                rules.sha256
-            }
+            (Self::Digest, CredentialKind::Key(rules) | CredentialKind::Basic(rules)) => rules.sha256,
             _ => false,
         }
     }
@@ -127,17 +125,12 @@ impl<'c> RecordRules<'c> {
             let mut credentials = Vec::with_capacity(realm.credentials.len());
             for credential in &realm.credentials {
                 let matcher = match &credential.kind {
-                    CredentialKind::Key(rules) | CredentialKind::Basic(rules) => rules
-                        .format
-                        .as_ref()
-                        .map(|format| format.matcher(&realm.environments))
-                        .transpose()?,
+                    CredentialKind::Key(rules) | CredentialKind::Basic(rules) => {
+                        rules.format.as_ref().map(|format| format.matcher(&realm.environments)).transpose()?
+                    }
                     _ => None,
                 };
-                credentials.push(CredentialRules {
-                    credential,
-                    matcher,
-                });
+                credentials.push(CredentialRules { credential, matcher });
             }
             let only = |form: Form| {
                 let mut fitting = (0..)
@@ -150,21 +143,13 @@ impl<'c> RecordRules<'c> {
                     (Some(_), Some(_)) => Only::Several,
                 }
             };
-            let rate_limits = index(
-                realm
-                    .rate_limits
-                    .iter()
-                    .map(|rate_limit| rate_limit.name.as_str()),
-            );
+            let rate_limits = index(realm.rate_limits.iter().map(|rate_limit| rate_limit.name.as_str()));
             let default = realm.default_rate_limit.as_deref();
             realms.push(RealmRules {
                 name: &realm.name,
                 environments: index(realm.environments.iter().map(String::as_str)),
                 credential_by_name: index(
-                    realm
-                        .credentials
-                        .iter()
-                        .map(|credential| credential.name.as_str()),
+                    realm.credentials.iter().map(|credential| credential.name.as_str()),
                 ),
                 default_rate_limit: default.and_then(|name| rate_limits.get(name).copied()),
                 rate_limits,
@@ -175,10 +160,7 @@ impl<'c> RecordRules<'c> {
             });
         }
         let realm_by_name = index(configuration.realms.iter().map(|realm| realm.name.as_str()));
-        Ok(Self {
-            realms,
-            realm_by_name,
-        })
+        Ok(Self { realms, realm_by_name })
     }
 
     /// Holds one record against the configuration.
@@ -190,11 +172,7 @@ impl<'c> RecordRules<'c> {
             .and_then(|index| Some((*index, self.realms.get(*index)?)))
             .ok_or_else(|| unknown("realm", name, self.realms.iter().map(|realm| realm.name)))?;
         let (credential, rules) = realm.credential(record)?;
-        let environment = record
-            .environment
-            .as_ref()
-            .map(|name| realm.environment(name))
-            .transpose()?;
+        let environment = record.environment.as_ref().map(|name| realm.environment(name)).transpose()?;
         let material = match &record.secret {
             Secret::Key(key) => {
                 let key = key.expose().as_bytes();
@@ -217,8 +195,7 @@ impl<'c> RecordRules<'c> {
         let allow_ips = match &record.allow_ips[..] {
             [] => None,
             entries => Some(
-                AddressSet::parse(entries)
-                    .map_err(|error| RecordError(format!("`allow_ips`: {error}")))?,
+                AddressSet::parse(entries).map_err(|error| RecordError(format!("`allow_ips`: {error}")))?,
             ),
         };
         Ok(ResolvedKey {
@@ -239,18 +216,11 @@ impl<'c> RecordRules<'c> {
 }
 
 fn index<'c>(names: impl Iterator<Item = &'c str>) -> HashMap<&'c str, usize> {
-    names
-        .enumerate()
-        .map(|(index, name)| (name, index))
-        .collect()
+    names.enumerate().map(|(index, name)| (name, index)).collect()
 }
 
 fn unknown<N: AsRef<str>>(what: &str, name: &str, known: impl Iterator<Item = N>) -> RecordError {
-    RecordError::among(
-        format_args!("unknown `{what}` {}", Shown(name)),
-        name,
-        known,
-    )
+    RecordError::among(format_args!("unknown `{what}` {}", Shown(name)), name, known)
 }
 
 /// Names in their configured order, so that messages do not depend on a hash.
@@ -261,10 +231,7 @@ fn in_order<'m>(names: &'m HashMap<&str, usize>) -> impl Iterator<Item = &'m str
 }
 
 impl<'c> RealmRules<'c> {
-    fn credential(
-        &self,
-        record: &KeyRecord<'_>,
-    ) -> Result<(usize, &CredentialRules<'c>), RecordError> {
+    fn credential(&self, record: &KeyRecord<'_>) -> Result<(usize, &CredentialRules<'c>), RecordError> {
         let (form, only) = match &record.secret {
             Secret::Key(_) => (Form::Key, self.for_key),
             Secret::Pair(_) => (Form::Pair, self.for_pair),
@@ -273,9 +240,10 @@ impl<'c> RealmRules<'c> {
         let index = match (&record.credential, only) {
             (Some(name), _) => {
                 let name = name.as_ref();
-                *self.credential_by_name.get(name).ok_or_else(|| {
-                    unknown("credential", name, in_order(&self.credential_by_name))
-                })?
+                *self
+                    .credential_by_name
+                    .get(name)
+                    .ok_or_else(|| unknown("credential", name, in_order(&self.credential_by_name)))?
             }
             (None, Only::One(index)) => index,
             (None, Only::None) => {
@@ -363,9 +331,7 @@ fn presentable(key: &[u8], credential: &Credential) -> Result<(), RecordError> {
     }
     if key.len() > MAX_KEY {
         let length = key.len();
-        return Err(RecordError(format!(
-            "`key` has {length} bytes; requests can present at most {MAX_KEY}"
-        )));
+        return Err(RecordError(format!("`key` has {length} bytes; requests can present at most {MAX_KEY}")));
     }
     if !key.iter().all(u8::is_ascii_graphic) {
         return Err(RecordError::new(

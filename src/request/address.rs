@@ -3,7 +3,7 @@
 //! Only the strict textual forms are addresses (RFC 6943 section 3.1.1): an address that two programs
 //! read differently lets a client choose which of them to satisfy.
 
-use super::bytes::trim;
+use super::bytes::{last_position, trim};
 use super::{HeaderList, Peer};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use thiserror::Error;
@@ -266,7 +266,10 @@ pub fn client<H: HeaderList + ?Sized>(
         if !name.eq_ignore_ascii_case(header_name) {
             continue;
         }
-        for entry in value.rsplit(|&byte| byte == b',') {
+        let mut rest = Some(value);
+        while let Some(list) = rest {
+            let comma = last_position(list, b',');
+            let entry = list.get(comma.map_or(0, |comma| comma + 1)..).unwrap_or_default();
             let Some(address) = read_address(trim(entry)) else {
                 return Peer::Unknown;
             };
@@ -274,6 +277,7 @@ pub fn client<H: HeaderList + ?Sized>(
             if !proxies.trusts(leftmost) {
                 return leftmost;
             }
+            rest = comma.and_then(|comma| list.get(..comma));
         }
     }
     leftmost

@@ -42,7 +42,7 @@ impl Scratch {
     pub(super) fn decode(&mut self, encoded: &[u8]) -> Option<usize> {
         self.wipe();
         // Every four characters are three bytes, padding or not.
-        if encoded.len() % 4 != 0 {
+        if !encoded.len().is_multiple_of(4) {
             return None;
         }
         self.decoded.try_extend_from_slice(ZEROS.get(..encoded.len() / 4 * 3)?).ok()?;

@@ -169,21 +169,39 @@ impl Scheme {
     /// What stands after the scheme and its spaces; `None` where the value has another scheme.
     #[inline]
     fn credential(self, value: &[u8]) -> Option<&[u8]> {
-        let name: &[u8] = match self {
-            Self::Bearer => b"bearer",
-            Self::Basic => b"basic",
-        };
-        let (scheme, rest) = bytes::trim(value).split_at_checked(name.len())?;
-        let ends = matches!(rest, [] | [b' ', ..]);
-        (ends && scheme.eq_ignore_ascii_case(name)).then(|| bytes::without_leading_spaces(rest))
+        match self {
+            Self::Bearer => after_scheme(b"bearer", value),
+            Self::Basic => after_scheme(b"basic", value),
+        }
     }
+}
+
+/// What stands after `scheme`, which is in lower-case letters, and the spaces behind it.
+#[inline]
+fn after_scheme<'h, const LENGTH: usize>(scheme: &[u8; LENGTH], value: &'h [u8]) -> Option<&'h [u8]> {
+    let (found, rest) = bytes::trim(value).split_first_chunk::<LENGTH>()?;
+    let ends = matches!(rest, [] | [b' ', ..]);
+    (ends && found.eq_ignore_ascii_case(scheme)).then(|| bytes::without_leading_spaces(rest))
 }
 
 /// The name of a header, ready to be compared.
 struct HeaderName {
+    /// In lower case.
     name: Box<[u8]>,
-    /// The name as a gateway may fold it.
-    folded: Box<[u8]>,
+    /// For each byte the bit that puts it in lower case: 0x20 of a letter, else none.
+    case: Box<[u8]>,
+    /// The first and the last eight bytes of both, where there are as many and not more than sixteen:
+    /// the names that most credentials have.
+    words: Option<[(u64, u64); 2]>,
+}
+
+/// The first and the last eight bytes of a text that they cover.
+#[inline(always)]
+fn ends(text: &[u8]) -> Option<[u64; 2]> {
+    if text.len() > 16 {
+        return None;
+    }
+    Some([u64::from_le_bytes(*text.first_chunk()?), u64::from_le_bytes(*text.last_chunk()?)])
 }
 
 /// The byte that a gateway may make of a name's.
@@ -197,45 +215,58 @@ fn fold(byte: u8) -> u8 {
 
 impl HeaderName {
     fn new(name: &str) -> Self {
-        Self { name: name.bytes().collect(), folded: name.bytes().map(fold).collect() }
+        let name: Box<[u8]> = name.bytes().map(|byte| byte.to_ascii_lowercase()).collect();
+        let case: Box<[u8]> =
+            name.iter().map(|byte| if byte.is_ascii_lowercase() { 0x20 } else { 0 }).collect();
+        let words = ends(&name).zip(ends(&case));
+        let words =
+            words.map(|([first, last], [first_case, last_case])| [(first, first_case), (last, last_case)]);
+        Self { name, case, words }
     }
 
-    /// The header of that name. An alias is as good as a second one: a gateway behind may make it that.
+    /// Whether it is `name`, which has its length, in any case.
     #[inline]
-    fn find<'h, H: HeaderList + ?Sized>(&self, headers: &'h H) -> Presence<'h> {
+    fn is(&self, name: &[u8]) -> bool {
+        match (ends(name), &self.words) {
+            (Some([first, last]), Some([(own_first, first_case), (own_last, last_case)])) => {
+                ((first | first_case) ^ own_first) | ((last | last_case) ^ own_last) == 0
+            }
+            _ => name
+                .iter()
+                .zip(&self.case)
+                .zip(&self.name)
+                .fold(true, |same, ((&byte, &case), &own)| same & (byte | case == own)),
+        }
+    }
+
+    /// The header of that name, which no alias may stand beside where they count.
+    #[inline]
+    fn find<'h, H: HeaderList + ?Sized>(&self, headers: &'h H, aliases: bool) -> Presence<'h> {
         let mut found = Presence::Absent;
         for index in 0..headers.count() {
             let (name, value) = headers.field(index);
             // Folding keeps the length, which tells most names apart.
-            if name.len() != self.folded.len()
-                || !name.iter().copied().map(fold).eq(self.folded.iter().copied())
-            {
+            if name.len() != self.name.len() {
                 continue;
             }
-            if !matches!(found, Presence::Absent) || !name.eq_ignore_ascii_case(&self.name) {
+            if self.is(name) {
+                if !matches!(found, Presence::Absent) {
+                    return Presence::Ambiguous;
+                }
+                found = Presence::Present(value);
+            } else if aliases && self.is_alias(name) {
+                // As good as a second one: a gateway behind may make it that.
                 return Presence::Ambiguous;
             }
-            found = Presence::Present(value);
         }
         found
     }
-}
 
-/// The `Authorization` header, whatever its scheme.
-#[inline]
-fn find_authorization<H: HeaderList + ?Sized>(headers: &H) -> Presence<'_> {
-    const NAME: &[u8] = b"authorization";
-    let mut found = Presence::Absent;
-    for index in 0..headers.count() {
-        let (name, value) = headers.field(index);
-        if name.len() == NAME.len() && name.eq_ignore_ascii_case(NAME) {
-            if !matches!(found, Presence::Absent) {
-                return Presence::Ambiguous;
-            }
-            found = Presence::Present(value);
-        }
+    /// Whether `name`, which is another, becomes this one when a gateway folds both.
+    #[inline]
+    fn is_alias(&self, name: &[u8]) -> bool {
+        name.iter().copied().map(fold).eq(self.name.iter().copied().map(fold))
     }
-    found
 }
 
 /// Whether something is there, well-formed or not.
@@ -255,6 +286,7 @@ enum Lookup {
 /// The sources of one credential, ready to take it out of requests.
 pub struct Extractor {
     form: Form,
+    authorization: HeaderName,
     lookups: Box<[Lookup]>,
 }
 
@@ -282,7 +314,7 @@ impl Extractor {
             Source::Basic => Lookup::Scheme(Scheme::Basic),
             Source::Header(name) => Lookup::Header(HeaderName::new(name)),
         });
-        Ok(Self { form, lookups: lookups.collect() })
+        Ok(Self { form, authorization: HeaderName::new("authorization"), lookups: lookups.collect() })
     }
 
     /// Takes the credential out of `headers`. What has to be decoded goes to `scratch`.
@@ -297,9 +329,9 @@ impl Extractor {
         let mut used: Option<(usize, &Lookup, &'h [u8])> = None;
         for (index, lookup) in self.lookups.iter().enumerate() {
             let presence = match lookup {
-                Lookup::Header(name) => name.find(headers),
+                Lookup::Header(name) => name.find(headers, true),
                 Lookup::Scheme(scheme) => {
-                    match *authorization.get_or_insert_with(|| find_authorization(headers)) {
+                    match *authorization.get_or_insert_with(|| self.authorization.find(headers, false)) {
                         Presence::Present(value) => {
                             scheme.credential(value).map_or(Presence::Absent, Presence::Present)
                         }

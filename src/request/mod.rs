@@ -29,8 +29,7 @@ impl<N: AsRef<[u8]>, V: AsRef<[u8]>> HeaderList for [(N, V)] {
 
     #[inline]
     fn field(&self, index: usize) -> (&[u8], &[u8]) {
-        self.get(index)
-            .map_or((&[], &[]), |(name, value)| (name.as_ref(), value.as_ref()))
+        self.get(index).map_or((&[], &[]), |(name, value)| (name.as_ref(), value.as_ref()))
     }
 }
 

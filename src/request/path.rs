@@ -3,6 +3,7 @@
 //! A path that two programs could read as different resources is refused instead of guessed at: what
 //! routes it here must be what serves it behind (RFC 3986 section 6.2.2, RFC 9110 section 4.2.3).
 
+use super::bytes;
 use arrayvec::ArrayVec;
 use thiserror::Error;
 
@@ -20,8 +21,8 @@ const INLINE: usize = 2048;
 /// escapes is the only thing that allocates.
 #[derive(Default)]
 pub struct PathBuffer {
-    inline: ArrayVec<u8, INLINE>,
-    long: Vec<u8>,
+    normal: Room,
+    decoded: Room,
 }
 
 impl PathBuffer {
@@ -30,15 +31,24 @@ impl PathBuffer {
     pub fn new() -> Self {
         Self::default()
     }
+}
 
-    /// The bytes of `path`, to be changed.
-    fn filled_with(&mut self, path: &[u8]) -> &mut [u8] {
+/// A place for bytes of any number.
+#[derive(Default)]
+struct Room {
+    inline: ArrayVec<u8, INLINE>,
+    long: Vec<u8>,
+}
+
+impl Room {
+    /// A copy of `bytes`, to be written over.
+    fn filled_with(&mut self, bytes: &[u8]) -> &mut [u8] {
         self.inline.clear();
-        if self.inline.try_extend_from_slice(path).is_ok() {
+        if self.inline.try_extend_from_slice(bytes).is_ok() {
             return &mut self.inline;
         }
         self.long.clear();
-        self.long.extend_from_slice(path);
+        self.long.extend_from_slice(bytes);
         &mut self.long
     }
 }
@@ -46,12 +56,12 @@ impl PathBuffer {
 /// A path in normal form: ASCII, one `/` before each segment, no segment empty but perhaps the last, none
 /// `.` or `..`, nothing escaped that need not be, and escapes in upper case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NormalPath<'a>(&'a str);
+pub struct NormalPath<'a>(&'a [u8]);
 
 impl<'a> NormalPath<'a> {
-    /// The text.
+    /// The text, which is ASCII.
     #[inline]
-    pub fn as_str(self) -> &'a str {
+    pub fn as_bytes(self) -> &'a [u8] {
         self.0
     }
 }
@@ -65,8 +75,6 @@ enum Class {
     Slash,
     /// The start of an escape.
     Percent,
-    /// The end of the path.
-    Query,
     /// Ambiguous wherever it stands.
     Refused,
 }
@@ -79,8 +87,7 @@ static CLASSES: [Class; 256] = {
         classes[byte] = match byte as u8 {
             b'/' => Class::Slash,
             b'%' => Class::Percent,
-            b'?' => Class::Query,
-            b'\\' | b'#' => Class::Refused,
+            b'\\' | b'#' | b'?' => Class::Refused,
             _ => Class::Ordinary,
         };
         byte += 1;
@@ -91,37 +98,39 @@ static CLASSES: [Class; 256] = {
 /// The normal form of the path of a request target, which ends at the first `?`.
 #[inline]
 pub fn normalize<'a>(target: &'a [u8], buffer: &'a mut PathBuffer) -> Result<NormalPath<'a>, AmbiguousPath> {
-    if target.first() != Some(&b'/') {
+    let end = bytes::position(target, b'?').unwrap_or(target.len());
+    let path = target.get(..end).unwrap_or_default();
+    if path.first() != Some(&b'/') {
         return Err(AmbiguousPath);
     }
-    let mut end = target.len();
-    for (at, &byte) in target.iter().enumerate() {
+    // Most paths are plain, and one look at many bytes together says so.
+    let plain = bytes::all_pairs(path, |before, byte| {
+        let visible = byte.wrapping_sub(0x21) <= 0x7E - 0x21;
+        let special = (byte == b'%') | (byte == b'#') | (byte == b'\\');
+        let doubtful = (before == b'/') & ((byte == b'/') | (byte == b'.'));
+        visible & !special & !doubtful
+    });
+    if plain { Ok(NormalPath(path)) } else { closer_look(path, buffer) }
+}
+
+/// The normal form of a path with something in it that needs a closer look.
+fn closer_look<'a>(path: &'a [u8], buffer: &'a mut PathBuffer) -> Result<NormalPath<'a>, AmbiguousPath> {
+    for (at, &byte) in path.iter().enumerate() {
         match CLASSES[usize::from(byte)] {
             Class::Ordinary => {}
-            Class::Slash => check_segment(target, at)?,
-            Class::Percent => return unescape(target, buffer),
-            Class::Query => {
-                end = at;
-                break;
-            }
+            Class::Slash => check_segment(path, at)?,
+            Class::Percent => return unescape(path, buffer),
             Class::Refused => return Err(AmbiguousPath),
         }
     }
-    as_normal(target.get(..end))
-}
-
-/// What has been found to be ASCII, as text.
-#[inline]
-fn as_normal(path: Option<&[u8]>) -> Result<NormalPath<'_>, AmbiguousPath> {
-    let text = std::str::from_utf8(path.unwrap_or_default()).map_err(|_| AmbiguousPath)?;
-    Ok(NormalPath(text))
+    Ok(NormalPath(path))
 }
 
 /// Refuses an empty segment that is not the last, `.` and `..`, after the slash at `slash`.
 #[inline]
-fn check_segment(target: &[u8], slash: usize) -> Result<(), AmbiguousPath> {
-    let ends = |byte: Option<&u8>| matches!(byte, None | Some(b'/' | b'?'));
-    let mut after = target.iter().skip(slash + 1);
+fn check_segment(path: &[u8], slash: usize) -> Result<(), AmbiguousPath> {
+    let ends = |byte: Option<&u8>| matches!(byte, None | Some(b'/'));
+    let mut after = path.iter().skip(slash + 1);
     let ambiguous = match after.next() {
         Some(b'/') => true,
         Some(b'.') => match after.next() {
@@ -134,93 +143,93 @@ fn check_segment(target: &[u8], slash: usize) -> Result<(), AmbiguousPath> {
 }
 
 /// The normal form of a path that has escapes.
-#[cold]
-fn unescape<'a>(target: &[u8], buffer: &'a mut PathBuffer) -> Result<NormalPath<'a>, AmbiguousPath> {
-    let end = target.iter().position(|&byte| byte == b'?').unwrap_or(target.len());
-    let path = buffer.filled_with(target.get(..end).unwrap_or_default());
-    // The normal form is never longer than the path, so it is written over it: `write <= read`.
-    let (mut read, mut write) = (0, 0);
-    while let Some(&byte) = path.get(read) {
-        match CLASSES[usize::from(byte)] {
+fn unescape<'a>(path: &[u8], buffer: &'a mut PathBuffer) -> Result<NormalPath<'a>, AmbiguousPath> {
+    // Neither is ever longer than the path.
+    let mut normal = Writer { room: buffer.normal.filled_with(path), length: 0 };
+    let mut decoded = Writer { room: buffer.decoded.filled_with(path), length: 0 };
+    let mut rest = path;
+    while let [byte, behind @ ..] = rest {
+        rest = match CLASSES[usize::from(*byte)] {
             Class::Ordinary | Class::Slash => {
-                put(path, &mut write, &[byte]);
-                read += 1;
+                normal.put(*byte);
+                decoded.put(*byte);
+                behind
             }
-            Class::Percent => read = unescape_one(path, read, &mut write)?,
-            Class::Query | Class::Refused => return Err(AmbiguousPath),
-        }
+            Class::Percent => {
+                let [high, low, behind @ ..] = behind else {
+                    return Err(AmbiguousPath);
+                };
+                let byte = escaped(*high, *low).ok_or(AmbiguousPath)?;
+                match byte {
+                    b'/' | b'\\' | 0..0x20 | 0x7F => return Err(AmbiguousPath),
+                    b'-' | b'.' | b'_' | b'~' | b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' => normal.put(byte),
+                    _ => {
+                        normal.put(b'%');
+                        normal.put(high.to_ascii_uppercase());
+                        normal.put(low.to_ascii_uppercase());
+                    }
+                }
+                decoded.put(byte);
+                behind
+            }
+            Class::Refused => return Err(AmbiguousPath),
+        };
     }
-    let path = path.get(..write).unwrap_or_default();
-    for (at, _) in path.iter().enumerate().filter(|&(_, &byte)| byte == b'/') {
-        check_segment(path, at)?;
+    // What is not escaped is ASCII, so this is UTF-8 where every run of escapes is (RFC 3629 section 3).
+    std::str::from_utf8(decoded.written()).map_err(|_| AmbiguousPath)?;
+    let normal = normal.written();
+    for (at, _) in normal.iter().enumerate().filter(|&(_, &byte)| byte == b'/') {
+        check_segment(normal, at)?;
     }
-    as_normal(Some(path))
+    Ok(NormalPath(normal))
 }
 
-/// Writes `bytes` at `write`, which moves behind them.
-fn put(path: &mut [u8], write: &mut usize, bytes: &[u8]) {
-    for &byte in bytes {
-        if let Some(place) = path.get_mut(*write) {
+/// Writes bytes over what is in a room.
+struct Writer<'a> {
+    room: &'a mut [u8],
+    length: usize,
+}
+
+impl<'a> Writer<'a> {
+    #[inline]
+    fn put(&mut self, byte: u8) {
+        if let Some(place) = self.room.get_mut(self.length) {
             *place = byte;
+            self.length += 1;
         }
-        *write += 1;
+    }
+
+    fn written(self) -> &'a [u8] {
+        self.room.get(..self.length).unwrap_or_default()
     }
 }
 
-/// Writes the normal form of the escape at `read`, together with the escapes that make up one character
-/// with it, and returns where they end.
-fn unescape_one(path: &mut [u8], read: usize, write: &mut usize) -> Result<usize, AmbiguousPath> {
-    let first = escaped(path, read)?;
-    match first {
-        b'/' | b'\\' | 0..0x20 | 0x7F => return Err(AmbiguousPath),
-        b'-' | b'.' | b'_' | b'~' | b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' => {
-            put(path, write, &[first]);
-            return Ok(read + 3);
-        }
-        _ => {}
-    }
-    let length = match first {
-        ..0x80 => 1,
-        0xC0..0xE0 => 2,
-        0xE0..0xF0 => 3,
-        0xF0.. => 4,
-        0x80..0xC0 => return Err(AmbiguousPath),
-    };
-    let mut character = ArrayVec::<u8, 4>::new();
-    for index in 0..length {
-        character.push(escaped(path, read + 3 * index)?);
-    }
-    // Overlong forms, surrogates and what lies beyond U+10FFFF are not UTF-8 (RFC 3629 section 3).
-    std::str::from_utf8(&character).map_err(|_| AmbiguousPath)?;
-    for byte in character {
-        put(path, write, &[b'%', hex_digit(byte >> 4), hex_digit(byte & 0x0F)]);
-    }
-    Ok(read + 3 * length)
+/// The byte that an escape with these digits stands for.
+#[inline]
+fn escaped(high: u8, low: u8) -> Option<u8> {
+    let (high, low) = (DIGITS[usize::from(high)], DIGITS[usize::from(low)]);
+    (high | low < 0x10).then_some(high << 4 | low)
 }
 
-/// The byte that the escape at `at` stands for.
-fn escaped(path: &[u8], at: usize) -> Result<u8, AmbiguousPath> {
-    let digit = |at: usize| {
-        let digit = char::from(*path.get(at)?).to_digit(16)?;
-        u8::try_from(digit).ok()
-    };
-    match (path.get(at), digit(at + 1), digit(at + 2)) {
-        (Some(b'%'), Some(high), Some(low)) => Ok(high << 4 | low),
-        _ => Err(AmbiguousPath),
+/// The value of every byte as a hexadecimal digit; 0xFF is none.
+static DIGITS: [u8; 256] = {
+    let mut digits = [0xFF; 256];
+    let mut value = 0;
+    while value < 16 {
+        digits[b"0123456789ABCDEF"[value] as usize] = value as u8;
+        digits[b"0123456789abcdef"[value] as usize] = value as u8;
+        value += 1;
     }
-}
-
-/// The upper-case digit of a value below 16.
-fn hex_digit(value: u8) -> u8 {
-    if value < 10 { b'0' + value } else { b'A' + (value - 10) }
-}
+    digits
+};
 
 /// Whether a literal segment of a configured path is in the form that a request's is compared in; another
 /// would never match. The empty segment is one, but only the last of a path may be empty.
 pub fn is_canonical_segment(segment: &str) -> bool {
     let path = format!("/{segment}");
     !segment.contains('/')
-        && normalize(path.as_bytes(), &mut PathBuffer::new()).is_ok_and(|normal| normal.as_str() == path)
+        && normalize(path.as_bytes(), &mut PathBuffer::new())
+            .is_ok_and(|normal| normal.as_bytes() == path.as_bytes())
 }
 
 #[cfg(test)]

@@ -107,7 +107,8 @@ impl Snapshot {
         let header = Header::read(&bytes, bytes.len() as u64)?;
         let hash = Header::hash(&bytes).ok_or(FormatError::Empty)?;
         let list = header.section(Kind::PageHashes);
-        let hashes = usize_range(list.offset..list.offset + list.length).ok_or(malformed("it is too long"))?;
+        let hashes =
+            usize_range(list.offset..list.offset + list.length).ok_or(malformed("it is too long"))?;
         check_hash_list(&bytes, &header, &hashes)?;
         let whole = check == Check::Whole || bytes.len() as u64 <= SMALL;
         let pages = Pages::new(bytes, hashes);
@@ -150,7 +151,9 @@ impl Snapshot {
             return Err(malformed("its realms are not in the order of their names"));
         }
         let places = realms.iter().zip(0u16..).flat_map(|(realm, number)| {
-            (0u16..).zip(&realm.credentials).map(move |(credential, _)| CredentialPlace { realm: number, credential })
+            (0u16..)
+                .zip(&realm.credentials)
+                .map(move |(credential, _)| CredentialPlace { realm: number, credential })
         });
         let peppers = bytes_of(Kind::Peppers)?.chunks_exact(PEPPER_LENGTH).map(|entry| {
             Some(PepperEntry { id: u32_at(entry, 0)?, check: bytes_at(entry, 8)? })
@@ -158,7 +161,9 @@ impl Snapshot {
         });
         let mut snapshot = Self {
             credentials: places.collect(),
-            peppers: peppers.collect::<Option<_>>().ok_or(malformed("reserved bytes of a pepper are not zero"))?,
+            peppers: peppers
+                .collect::<Option<_>>()
+                .ok_or(malformed("reserved bytes of a pepper are not zero"))?,
             scope_numbers: HashMap::new(),
             scope_names: placed(Kind::ScopeNames, 1)?,
             tenants: placed(Kind::Tenants, 1)?,
@@ -296,7 +301,8 @@ impl Snapshot {
     fn entry(&self, slot: u32) -> Result<Option<Entry>, Damaged> {
         let start = u64::from(slot) * RECORD_LENGTH as u64;
         let bytes = self.bytes(&self.index, start..start + RECORD_LENGTH as u64);
-        let record = bytes.and_then(|bytes| bytes.first_chunk()).map(Slot::new).ok_or_else(|| self.damaged())?;
+        let record =
+            bytes.and_then(|bytes| bytes.first_chunk()).map(Slot::new).ok_or_else(|| self.damaged())?;
         if record.is_free() {
             return Ok(None);
         }
@@ -306,14 +312,16 @@ impl Snapshot {
 
     /// Every record, in the order of the index.
     pub fn entries(&self) -> impl Iterator<Item = Result<Entry, Damaged>> {
-        (0..u32::try_from(self.index.items).unwrap_or(u32::MAX)).filter_map(|slot| self.entry(slot).transpose())
+        (0..u32::try_from(self.index.items).unwrap_or(u32::MAX))
+            .filter_map(|slot| self.entry(slot).transpose())
     }
 
     /// How far the record stands from its home, in records.
     pub fn displacement(&self, entry: &Entry) -> Result<u64, Damaged> {
         let start = u64::from(entry.slot) * RECORD_LENGTH as u64;
         let bytes = self.bytes(&self.index, start..start + RECORD_LENGTH as u64);
-        let record = bytes.and_then(|bytes| bytes.first_chunk()).map(Slot::new).ok_or_else(|| self.damaged())?;
+        let record =
+            bytes.and_then(|bytes| bytes.first_chunk()).map(Slot::new).ok_or_else(|| self.damaged())?;
         let home = home(record.prefix(), self.header.capacity);
         u64::from(entry.slot).checked_sub(home).ok_or_else(|| self.damaged())
     }
@@ -438,7 +446,9 @@ fn stored_list_contains(list: &[u8], address: IpAddr) -> Option<bool> {
         return None;
     }
     Some(match address.to_canonical() {
-        IpAddr::V4(address) => holds::<4>(v4.as_chunks().0, |bytes| u32::from_le_bytes(bytes).into(), address.to_bits().into()),
+        IpAddr::V4(address) => {
+            holds::<4>(v4.as_chunks().0, |bytes| u32::from_le_bytes(bytes).into(), address.to_bits().into())
+        }
         IpAddr::V6(address) => holds::<16>(v6.as_chunks().0, u128::from_le_bytes, address.to_bits()),
     })
 }
@@ -469,7 +479,8 @@ fn check_hash_list(bytes: &[u8], header: &Header, range: &Range<usize>) -> Resul
     let mut rest = hashes;
     for section in header.sections.iter().filter(|section| section.kind != Kind::PageHashes as u32) {
         let length = section.length.div_ceil(PAGE as u64) as usize * HASH_LENGTH;
-        let (own, after) = rest.split_at_checked(length).ok_or(malformed("its list of page hashes is too short"))?;
+        let (own, after) =
+            rest.split_at_checked(length).ok_or(malformed("its list of page hashes is too short"))?;
         if *blake3::hash(own).as_bytes() != section.hash {
             return Err(damaged(part_name(section.kind)).into());
         }

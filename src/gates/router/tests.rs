@@ -1,4 +1,5 @@
 use super::*;
+use crate::request::path::{PathBuffer, normalize};
 use proptest::prelude::*;
 
 type Route<'a> = (&'a str, &'a [&'a str]);
@@ -13,6 +14,12 @@ fn router(routes: &[Route<'_>]) -> Result<Router, RouterError> {
         })
         .collect();
     Router::new(owned.iter().map(|(path, methods)| (*path, methods.as_deref())))
+}
+
+/// The route of a path that is in normal form already.
+fn route(router: &Router, path: &str, method: &str) -> Option<usize> {
+    let mut buffer = PathBuffer::new();
+    router.route(normalize(path.as_bytes(), &mut buffer).expect("it has one reading"), method.as_bytes())
 }
 
 fn refused(routes: &[Route<'_>]) -> RouterError {
@@ -33,7 +40,7 @@ fn the_most_specific_path_decides_before_the_method() {
         ("/v1/folder/", &["GET"]),
     ])
     .unwrap();
-    for (method, path, route) in [
+    for (method, path, expected) in [
         ("GET", "/v1/items/7", Some(0)),
         ("DELETE", "/v1/items/7", Some(1)),
         ("GET", "/v1/items/featured", Some(2)),
@@ -51,14 +58,12 @@ fn the_most_specific_path_decides_before_the_method() {
         ("GET", "/v1/orders/summary", Some(6)),
         ("GET", "/v1/items/summary", Some(0)),
         ("GET", "/v1/items/", None),
-        ("GET", "/v1//summary", None),
         ("GET", "/", Some(7)),
         ("GET", "/v1/folder/", Some(8)),
         ("GET", "/v1/folder", None),
         ("GET", "/V1/items/7", None),
-        ("GET", "", None),
     ] {
-        assert_eq!(router.route(path, method.as_bytes()), route, "{method} {path}");
+        assert_eq!(route(&router, path, method), expected, "{method} {path}");
     }
 }
 
@@ -66,10 +71,10 @@ fn the_most_specific_path_decides_before_the_method() {
 fn a_search_that_went_wrong_goes_back_as_far_as_it_must() {
     let router =
         router(&[("/a/b/c/d", &[]), ("/a/{x}/c/e", &[]), ("/{y}/b/{z}/f", &[]), ("/{*all}", &[])]).unwrap();
-    for (path, route) in
+    for (path, expected) in
         [("/a/b/c/d", 0), ("/a/b/c/e", 1), ("/a/b/c/f", 2), ("/a/b/c/g", 3), ("/a/b/c", 3), ("/", 3)]
     {
-        assert_eq!(router.route(path, b"GET"), Some(route), "{path}");
+        assert_eq!(route(&router, path, "GET"), Some(expected), "{path}");
     }
 }
 
@@ -83,7 +88,7 @@ fn methods_have_case_and_head_falls_back_to_get() {
         ("/every", &[]),
     ])
     .unwrap();
-    for (method, path, route) in [
+    for (method, path, expected) in [
         ("HEAD", "/both", Some(1)),
         ("GET", "/both", Some(0)),
         ("HEAD", "/get", Some(2)),
@@ -94,7 +99,7 @@ fn methods_have_case_and_head_falls_back_to_get() {
         ("BREW", "/every", Some(4)),
         ("", "/every", Some(4)),
     ] {
-        assert_eq!(router.route(path, method.as_bytes()), route, "{method} {path}");
+        assert_eq!(route(&router, path, method), expected, "{method} {path}");
     }
 }
 
@@ -176,6 +181,18 @@ fn paths_that_are_none_are_refused() {
     assert_eq!(error, Some(RouterError::NoMethods { path: "/a".to_owned() }));
 }
 
+#[test]
+fn many_literals_side_by_side_are_told_apart() {
+    let names: Vec<String> =
+        (0..100).map(|number| format!("/{}-{number}", ["a", "segments"][number % 2])).collect();
+    let routes: Vec<Route<'_>> = names.iter().map(|name| (name.as_str(), &[][..])).collect();
+    let router = router(&routes).unwrap();
+    for (index, name) in names.iter().enumerate() {
+        assert_eq!(route(&router, name, "GET"), Some(index), "{name}");
+        assert_eq!(route(&router, &format!("{name}x"), "GET"), None, "{name}x");
+    }
+}
+
 /// How specific a segment of a route is, by the way it matches: the lesser goes first.
 fn matched(route: &str, path: &str) -> Option<Vec<u8>> {
     let mut ranks = Vec::new();
@@ -210,7 +227,7 @@ fn slow_route(routes: &[(String, Option<Vec<String>>)], path: &str, method: &str
 }
 
 fn any_path() -> impl Strategy<Value = String> {
-    let segment = prop::sample::select(vec!["a", "b", "aa", "ab", "c%2C"]);
+    let segment = prop::sample::select(vec!["a", "b", "aa", "segments", "segmented", "segment-"]);
     (prop::collection::vec(segment, 0..5), any::<bool>()).prop_map(|(segments, slash)| {
         let path: String = segments.iter().map(|segment| format!("/{segment}")).collect();
         if slash || path.is_empty() { path + "/" } else { path }
@@ -218,7 +235,7 @@ fn any_path() -> impl Strategy<Value = String> {
 }
 
 fn any_route() -> impl Strategy<Value = (String, Option<Vec<String>>)> {
-    let segment = prop::sample::select(vec!["a", "b", "aa", "ab", "{x}", "{y}", "{x}"]);
+    let segment = prop::sample::select(vec!["a", "b", "aa", "segments", "segmented", "{x}", "{y}", "{x}"]);
     let last = prop::sample::select(vec!["", "/", "/{*rest}", "/{*all}", ""]);
     let methods = prop::collection::vec(prop::sample::select(vec!["GET", "HEAD", "PUT"]), 1..3);
     (prop::collection::vec(segment, 0..4), last, prop::option::of(methods)).prop_map(
@@ -252,7 +269,7 @@ proptest! {
         let router = Router::new(routes.iter().map(|(path, methods)| (path.as_str(), methods.as_deref()))).unwrap();
         for path in &paths {
             for method in ["GET", "HEAD", "PUT", "BREW"] {
-                let found = router.route(path, method.as_bytes());
+                let found = route(&router, path, method);
                 prop_assert_eq!(found, slow_route(&routes, path, method), "{} {} of {:?}", method, path, routes);
             }
         }

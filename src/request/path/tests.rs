@@ -3,7 +3,9 @@ use proptest::prelude::*;
 
 /// The normal form as text, `None` where the path is ambiguous.
 fn normal(target: &[u8]) -> Option<String> {
-    normalize(target, &mut PathBuffer::new()).ok().map(|path| path.as_str().to_owned())
+    let mut buffer = PathBuffer::new();
+    let path = normalize(target, &mut buffer).ok()?;
+    Some(String::from_utf8(path.as_bytes().to_vec()).expect("it is ASCII"))
 }
 
 #[test]
@@ -116,8 +118,8 @@ fn a_buffer_can_be_used_again() {
     let long = format!("/{}%41", "a".repeat(INLINE));
     for (target, path) in [("/%41bcdef", "/Abcdef"), (long.as_str(), "/a"), ("/%42", "/B"), ("/c", "/c")] {
         let normal = normalize(target.as_bytes(), &mut buffer).unwrap();
-        assert!(normal.as_str().starts_with(path), "{target}");
-        assert!(normal.as_str().len() <= target.len() - 2 * usize::from(target.contains('%')));
+        assert!(normal.as_bytes().starts_with(path.as_bytes()), "{target}");
+        assert!(normal.as_bytes().len() <= target.len() - 2 * usize::from(target.contains('%')));
     }
 }
 
