@@ -1,6 +1,7 @@
 //! The first page of a snapshot: versions, numbers, and where the sections stand.
 
 use super::{DISPLACEMENT_LIMIT, HASH_LENGTH, PAGE, bytes_at, pages, u32_at, u64_at};
+use std::ops::Range;
 use thiserror::Error;
 
 /// The first eight bytes of every snapshot.
@@ -225,8 +226,9 @@ impl Header {
         if long(24) != 0 {
             return Err(FormatError::Features { found: long(24) });
         }
-        let (head, tail) = page.split_at(HASH_OFFSET);
-        let (hash, signatures) = tail.split_at(HASH_LENGTH);
+        let part = |range: Range<usize>| page.get(range).unwrap_or_default();
+        let (head, hash) = (part(0..HASH_OFFSET), part(HASH_OFFSET..SIGNATURES_OFFSET));
+        let signatures = part(SIGNATURES_OFFSET..PAGE);
         if blake3::hash(head).as_bytes() != hash {
             return Err(FormatError::Hash { part: "header" });
         }
@@ -351,8 +353,8 @@ impl Header {
     pub fn write(&self) -> [u8; PAGE] {
         let mut page = [0; PAGE];
         let mut put = |offset: usize, bytes: &[u8]| {
-            if let Some(target) = page.get_mut(offset..offset + bytes.len()) {
-                target.copy_from_slice(bytes);
+            for (target, byte) in page.iter_mut().skip(offset).zip(bytes) {
+                *target = *byte;
             }
         };
         put(0, &MAGIC);
@@ -386,8 +388,8 @@ impl Header {
             put(entry + 32, &section.hash);
         }
         let hash = blake3::hash(page.get(..HASH_OFFSET).unwrap_or_default());
-        if let Some(target) = page.get_mut(HASH_OFFSET..SIGNATURES_OFFSET) {
-            target.copy_from_slice(hash.as_bytes());
+        for (target, byte) in page.iter_mut().skip(HASH_OFFSET).zip(hash.as_bytes()) {
+            *target = *byte;
         }
         page
     }

@@ -175,8 +175,11 @@ impl<'a> Slot<'a> {
 /// The bytes of a record.
 pub fn write(digest: &Digest, attributes: &Attributes) -> [u8; RECORD_LENGTH] {
     let mut bytes = [0; RECORD_LENGTH];
-    let (head, tail) = bytes.split_at_mut(DIGEST_LENGTH);
-    head.copy_from_slice(digest.as_bytes());
-    tail.copy_from_slice(&attributes.write());
+    if let Some(head) = bytes.first_chunk_mut() {
+        *head = *digest.as_bytes();
+    }
+    if let Some(tail) = bytes.last_chunk_mut() {
+        *tail = attributes.write();
+    }
     bytes
 }

@@ -14,6 +14,7 @@ use crate::request::credential::{Extractor, Form, Source};
 use crate::request::path::NormalPath;
 use crate::snapshot::Snapshot;
 use crate::time::Timestamp;
+use arrayvec::ArrayVec;
 use hashbrown::HashMap;
 use std::sync::Arc;
 use thiserror::Error;
@@ -266,12 +267,10 @@ impl RealmPlan {
         let Some(hosts) = &self.hosts else { return Expected::Any };
         let name = without_port(host.unwrap_or_default());
         // Host names are at most 253 bytes (RFC 1035 section 2.3.4); what is longer is in no map.
-        let mut lower = [0; 256];
-        let known = lower.get_mut(..name.len()).and_then(|lower| {
-            lower.copy_from_slice(name);
-            lower.make_ascii_lowercase();
-            hosts.get(&*lower).copied()
-        });
+        let mut lower = ArrayVec::<u8, 256>::new_const();
+        let fits = lower.try_extend_from_slice(name).is_ok();
+        lower.make_ascii_lowercase();
+        let known = if fits { hosts.get(lower.as_slice()).copied() } else { None };
         known.map_or(Expected::Nothing, Expected::Environment)
     }
 
@@ -309,8 +308,8 @@ impl Expected {
 /// A host without its port, which is a last `:` and digits.
 fn without_port(host: &[u8]) -> &[u8] {
     let digits = host.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
-    match host.split_at(host.len() - digits) {
-        ([name @ .., b':'], [_, ..]) => name,
+    match host.split_at_checked(host.len() - digits) {
+        Some(([name @ .., b':'], [_, ..])) => name,
         _ => host,
     }
 }

@@ -357,7 +357,7 @@ fn presentable(key: &[u8], credential: &Credential) -> Result<(), RecordError> {
 fn is_bearer(key: &[u8]) -> bool {
     let symbol = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~+/".contains(byte);
     let padding = key.iter().rev().take_while(|byte| **byte == b'=').count();
-    let (text, _) = key.split_at(key.len() - padding);
+    let (text, _) = key.split_at_checked(key.len() - padding).unwrap_or_default();
     !text.is_empty() && text.iter().all(symbol)
 }
 

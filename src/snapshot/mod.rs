@@ -2,6 +2,7 @@
 
 pub mod map;
 mod pages;
+mod structure;
 mod view;
 
 pub use view::{CredentialPlace, Damaged, Entry, PepperEntry, Scopes, Snapshot, SnapshotError};

@@ -42,6 +42,10 @@ pub struct Entry {
 }
 
 impl Entry {
+    pub(super) const fn new(slot: u32, attributes: Attributes) -> Self {
+        Self { slot, attributes }
+    }
+
     /// What the record says.
     #[inline]
     pub const fn attributes(&self) -> &Attributes {
@@ -51,9 +55,18 @@ impl Entry {
 
 /// A table and where its section starts in the file.
 #[derive(Clone, Copy)]
-struct Placed {
-    table: Table,
+pub(super) struct Placed {
+    pub(super) table: Table,
     offset: u64,
+}
+
+/// The tables of a snapshot.
+#[derive(Clone, Copy)]
+pub(super) struct Tables {
+    pub(super) scope_names: Placed,
+    pub(super) tenants: Placed,
+    pub(super) scope_sets: Placed,
+    pub(super) address_sets: Placed,
 }
 
 /// A credential's place in the configuration, by its number in the list of all credentials.
@@ -74,10 +87,7 @@ pub struct Snapshot {
     credentials: Vec<CredentialPlace>,
     peppers: Vec<PepperEntry>,
     scope_numbers: HashMap<Box<str>, u32>,
-    scope_names: Placed,
-    tenants: Placed,
-    scope_sets: Placed,
-    address_sets: Placed,
+    tables: Tables,
     index: Section,
     ids: Section,
     id_index: Section,
@@ -123,7 +133,11 @@ impl Snapshot {
             // marks all pages as checked.
             pages.check_all();
         }
-        Self::read(pages, header, hash)
+        let snapshot = Self::read(pages, header, hash)?;
+        if whole {
+            snapshot.check_structure()?;
+        }
+        Ok(snapshot)
     }
 
     fn read(pages: Pages, header: Header, hash: [u8; HASH_LENGTH]) -> Result<Self, SnapshotError> {
@@ -165,10 +179,12 @@ impl Snapshot {
                 .collect::<Option<_>>()
                 .ok_or(malformed("reserved bytes of a pepper are not zero"))?,
             scope_numbers: HashMap::new(),
-            scope_names: placed(Kind::ScopeNames, 1)?,
-            tenants: placed(Kind::Tenants, 1)?,
-            scope_sets: placed(Kind::ScopeSets, 4)?,
-            address_sets: placed(Kind::AddressSets, 8)?,
+            tables: Tables {
+                scope_names: placed(Kind::ScopeNames, 1)?,
+                tenants: placed(Kind::Tenants, 1)?,
+                scope_sets: placed(Kind::ScopeSets, 4)?,
+                address_sets: placed(Kind::AddressSets, 8)?,
+            },
             index: header.section(Kind::Index),
             ids: header.section(Kind::Ids),
             id_index: header.section(Kind::IdIndex),
@@ -182,9 +198,9 @@ impl Snapshot {
     }
 
     fn read_scope_names(&self) -> Option<HashMap<Box<str>, u32>> {
-        let table = self.scope_names.table;
+        let table = self.tables.scope_names.table;
         (0..u32::try_from(table.len()).ok()?)
-            .map(|number| Some((self.text(&self.scope_names, number)?.into(), number)))
+            .map(|number| Some((self.text(&self.tables.scope_names, number)?.into(), number)))
             .collect()
     }
 
@@ -224,14 +240,36 @@ impl Snapshot {
         self.pages.is_checked()
     }
 
-    /// Checks every page that was not checked yet, which also brings the file into memory. It takes about
-    /// a third of a second a gigabyte, may run in any thread while others verify, and is done once.
+    /// Checks every page that was not checked yet, which also brings the file into memory, and whether
+    /// the whole can be what it says. It takes about half a second a gigabyte, may run in any thread while
+    /// others verify, and is done once.
     pub fn check(&self) -> Result<(), FormatError> {
-        if self.pages.check_all() {
+        if self.pages.is_checked() {
             return Ok(());
         }
-        let damaged = self.sections().find(|(_, good)| !good);
-        Err(FormatError::Hash { part: damaged.map_or("pages", |(section, _)| part_name(section.kind)) })
+        if !self.pages.check_all() {
+            let damaged = self.sections().find(|(_, good)| !good);
+            return Err(FormatError::Hash {
+                part: damaged.map_or("pages", |(section, _)| part_name(section.kind)),
+            });
+        }
+        self.check_structure().inspect_err(|_| self.pages.mark_damaged())
+    }
+
+    pub(super) const fn tables(&self) -> &Tables {
+        &self.tables
+    }
+
+    pub(super) fn index_bytes(&self) -> Option<&[u8]> {
+        self.bytes(&self.index, 0..self.index.length)
+    }
+
+    pub(super) fn id_index_bytes(&self) -> Option<&[u8]> {
+        self.bytes(&self.id_index, 0..self.id_index.length)
+    }
+
+    pub(super) const fn ids_length(&self) -> u64 {
+        self.ids.length
     }
 
     /// Every section, and whether all its pages are those that were written.
@@ -298,7 +336,7 @@ impl Snapshot {
     }
 
     /// The record in that slot; `None` for a free one.
-    fn entry(&self, slot: u32) -> Result<Option<Entry>, Damaged> {
+    pub(super) fn entry(&self, slot: u32) -> Result<Option<Entry>, Damaged> {
         let start = u64::from(slot) * RECORD_LENGTH as u64;
         let bytes = self.bytes(&self.index, start..start + RECORD_LENGTH as u64);
         let record =
@@ -361,7 +399,8 @@ impl Snapshot {
     pub fn ensure_names(&self, entry: &Entry) -> Result<(), Damaged> {
         let attributes = &entry.attributes;
         let id_end = attributes.id_offset + u64::from(attributes.id_length);
-        let inside = id_end <= self.ids.length && u64::from(attributes.tenant) <= self.tenants.table.len();
+        let inside =
+            id_end <= self.ids.length && u64::from(attributes.tenant) <= self.tables.tenants.table.len();
         if !inside {
             return Err(self.damaged());
         }
@@ -376,7 +415,7 @@ impl Snapshot {
     pub fn tenant(&self, entry: &Entry) -> Result<Option<&str>, Damaged> {
         match entry.attributes.tenant.checked_sub(1) {
             None => Ok(None),
-            Some(number) => self.text(&self.tenants, number).map(Some).ok_or_else(|| self.damaged()),
+            Some(number) => self.text(&self.tables.tenants, number).map(Some).ok_or_else(|| self.damaged()),
         }
     }
 
@@ -389,25 +428,25 @@ impl Snapshot {
     pub fn scopes(&self, entry: &Entry) -> Result<Scopes<'_>, Damaged> {
         let set = match entry.attributes.scope_set.checked_sub(1) {
             None => Some(&[][..]),
-            Some(number) => self.item(&self.scope_sets, number),
+            Some(number) => self.item(&self.tables.scope_sets, number),
         };
         set.map(|set| Scopes { numbers: set.as_chunks().0 }).ok_or_else(|| self.damaged())
     }
 
     /// The name of a scope.
     pub fn scope_name(&self, number: u32) -> Result<&str, Damaged> {
-        self.text(&self.scope_names, number).ok_or_else(|| self.damaged())
+        self.text(&self.tables.scope_names, number).ok_or_else(|| self.damaged())
     }
 
     /// Whether the key may be used from anywhere, or else from `address`.
     pub fn allows_address(&self, entry: &Entry, address: Option<IpAddr>) -> Result<bool, Damaged> {
         let Some(number) = entry.attributes.address_set.checked_sub(1) else { return Ok(true) };
-        let set = self.item(&self.address_sets, number).ok_or_else(|| self.damaged())?;
+        let set = self.item(&self.tables.address_sets, number).ok_or_else(|| self.damaged())?;
         let Some(address) = address else { return Ok(false) };
         stored_list_contains(set, address).ok_or_else(|| self.damaged())
     }
 
-    fn item(&self, placed: &Placed, number: u32) -> Option<&[u8]> {
+    pub(super) fn item(&self, placed: &Placed, number: u32) -> Option<&[u8]> {
         placed.table.item(number, |range| {
             self.pages.read(usize_range(placed.offset + range.start..placed.offset + range.end)?)
         })

@@ -20,6 +20,8 @@ pub struct Key {
     kid: String,
     algorithm: Algorithm,
     material: Material,
+    /// Of every signature that it makes or accepts, in bytes.
+    signature_length: usize,
 }
 
 enum Material {
@@ -83,7 +85,8 @@ pub enum KeyError {
     },
     /// The secret is shorter than the hash (RFC 7518 section 3.2).
     #[error(
-        "token key `{kid}`: the secret has {found} bytes, {algorithm} needs {expected} or more; generate a longer one"
+        "token key `{kid}`: the secret has {found} bytes, {algorithm} needs {expected} or more; generate a \
+         longer one"
     )]
     ShortSecret {
         /// The key's id.
@@ -178,7 +181,8 @@ impl Key {
         if secret.len() < expected {
             return Err(KeyError::ShortSecret { kid, algorithm, found: secret.len(), expected });
         }
-        Ok(Self { kid, algorithm, material: Material::Secret(Box::new(hmac::Key::new(scheme, secret))) })
+        let material = Material::Secret(Box::new(hmac::Key::new(scheme, secret)));
+        Ok(Self { kid, algorithm, material, signature_length: expected })
     }
 
     /// A key of one of the other algorithms, as PEM: the public half (SubjectPublicKeyInfo or PKCS #1), the
@@ -200,7 +204,15 @@ impl Key {
             (None, Some(private)) => pem.public_of(private, expected)?,
             (None, None) => return Err(KeyError::Missing { kid, algorithm }),
         };
-        let key = Self { kid, algorithm, material: Material::Pair { public: Box::new(public), private } };
+        let signature_length = match expected {
+            KeyKind::Rsa => {
+                RsaPublicKey::from_der(public.as_ref()).map_or(0, |key| modulus_bits(&key).div_ceil(8))
+            }
+            KeyKind::P256 | KeyKind::Ed25519 => 64,
+            KeyKind::P384 => 96,
+        };
+        let material = Material::Pair { public: Box::new(public), private };
+        let key = Self { kid, algorithm, material, signature_length };
         if key.can_sign() {
             // The public half may be written in several ways, so the two are compared by what they do.
             const PROBE: &[u8] = b"keyward: do these halves belong together?";
@@ -225,6 +237,16 @@ impl Key {
     /// Whether tokens can be issued with it: a secret, or the private half is there.
     pub fn can_sign(&self) -> bool {
         matches!(self.material, Material::Secret(_) | Material::Pair { private: Some(_), .. })
+    }
+
+    /// Whether it is for HMAC.
+    pub(super) fn is_secret(&self) -> bool {
+        matches!(self.material, Material::Secret(_))
+    }
+
+    /// How many bytes a signature has. None of another length is accepted.
+    pub(super) fn signature_length(&self) -> usize {
+        self.signature_length
     }
 
     /// Whether `signature` is one of `message`.
@@ -292,7 +314,13 @@ impl PemKey<'_> {
         };
         let Some(private) = private else {
             self.expect(part, expected, private_kind(&der))?;
-            return Err(self.unreadable(part, expected));
+            // The library refuses an RSA key of another size without saying which it is.
+            return Err(match rsa_private_bits(&der) {
+                Some(found) if expected == KeyKind::Rsa && !has_good_size(found) => {
+                    KeyError::RsaSize { kid: self.kid.to_owned(), found }
+                }
+                _ => self.unreadable(part, expected),
+            });
         };
         Ok(private)
     }
@@ -311,7 +339,7 @@ impl PemKey<'_> {
             Scheme::Hmac(_) => return Err(self.unreadable(part, expected)),
             Scheme::Rsa { verify, .. } => {
                 let found = RsaPublicKey::from_der(der).map_or(0, |key| modulus_bits(&key));
-                if !(RSA_SMALLEST..=RSA_LARGEST).contains(&found) {
+                if !has_good_size(found) {
                     return Err(KeyError::RsaSize { kid: self.kid.to_owned(), found });
                 }
                 verify
@@ -384,7 +412,7 @@ fn private_kind(der: &[u8]) -> Option<KeyKind> {
         Some(KeyKind::P256)
     } else if on_curve(&signature::ECDSA_P384_SHA384_FIXED_SIGNING) {
         Some(KeyKind::P384)
-    } else if read_rsa(der).is_some() {
+    } else if rsa_private_bits(der).is_some() {
         Some(KeyKind::Rsa)
     } else {
         None
@@ -392,7 +420,55 @@ fn private_kind(der: &[u8]) -> Option<KeyKind> {
 }
 
 fn modulus_bits(key: &RsaPublicKey) -> usize {
-    let modulus = key.modulus().big_endian_without_leading_zero();
-    let unused = modulus.first().map_or(0, |first| first.leading_zeros() as usize);
-    (modulus.len() * 8).saturating_sub(unused)
+    bits(key.modulus().big_endian_without_leading_zero())
+}
+
+/// The length of a big-endian number.
+fn bits(number: &[u8]) -> usize {
+    let zeros = number.iter().take_while(|&&byte| byte == 0).count();
+    let unused = number.get(zeros).map_or(0, |first| first.leading_zeros() as usize);
+    (number.len() - zeros) * 8 - unused
+}
+
+fn has_good_size(modulus_bits: usize) -> bool {
+    (RSA_SMALLEST..=RSA_LARGEST).contains(&modulus_bits)
+}
+
+/// The size of the modulus of an RSA private key of whatever size: RSAPrivateKey (RFC 8017 appendix A.1.2),
+/// alone or in PrivateKeyInfo (RFC 5208 section 5).
+fn rsa_private_bits(der: &[u8]) -> Option<usize> {
+    const INTEGER: u8 = 0x02;
+    const OCTET_STRING: u8 = 0x04;
+    const SEQUENCE: u8 = 0x30;
+    let (outer, _) = split_der(der, SEQUENCE)?;
+    let (_version, rest) = split_der(outer, INTEGER)?;
+    let numbers = match split_der(rest, SEQUENCE) {
+        None => rest,
+        Some((_algorithm, rest)) => {
+            let (wrapped, _) = split_der(rest, OCTET_STRING)?;
+            let (inner, _) = split_der(wrapped, SEQUENCE)?;
+            split_der(inner, INTEGER)?.1
+        }
+    };
+    let (modulus, rest) = split_der(numbers, INTEGER)?;
+    let (_public_exponent, _) = split_der(rest, INTEGER)?;
+    Some(bits(modulus))
+}
+
+/// What is in the first value of `der`, which has that tag, and what comes after it (X.690 section 8.1).
+fn split_der(der: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
+    let (&[found, length], rest) = der.split_first_chunk()?;
+    if found != tag {
+        return None;
+    }
+    let (length, rest) = match length {
+        0x00..=0x7f => (usize::from(length), rest),
+        // More octets than these no key of a keyring needs for its length.
+        0x81..=0x83 => {
+            let (octets, rest) = rest.split_at_checked(usize::from(length & 0x7f))?;
+            (octets.iter().fold(0, |sum, &octet| sum << 8 | usize::from(octet)), rest)
+        }
+        _ => return None,
+    };
+    rest.split_at_checked(length)
 }

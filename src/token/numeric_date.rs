@@ -139,7 +139,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn shifting_the_point_changes_nothing(seconds in 0_u64.., fraction in 0_u32..1_000_000_000, shift in 0_usize..40) {
+        fn shifting_the_point_changes_nothing(
+            seconds in 0_u64..,
+            fraction in 0_u32..1_000_000_000,
+            shift in 0_usize..40,
+        ) {
             let expected = i128::from(seconds) * SECOND + i128::from(fraction);
             let digits = format!("{}{fraction:09}", seconds);
             let at = digits.len().saturating_sub(shift).max(1);

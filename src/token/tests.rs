@@ -56,13 +56,20 @@ impl Pair {
 
     /// A public key of 8200 bits, which nobody has the private half of.
     fn large_rsa_public() -> String {
-        let number = |bytes: &[u8]| {
-            [&[2, 0x82, (bytes.len() >> 8) as u8, (bytes.len() & 0xff) as u8][..], bytes].concat()
-        };
-        let modulus = [&[0][..], &[0xff; 1025]].concat();
-        let body = [number(&modulus), vec![2, 3, 1, 0, 1]].concat();
-        let der = [&[0x30, 0x82, (body.len() >> 8) as u8, (body.len() & 0xff) as u8][..], &body].concat();
-        pem_rfc7468::encode_string("RSA PUBLIC KEY", LineEnding::LF, &der).unwrap()
+        let key = der(0x30, &[rsa_modulus(8200), vec![2, 3, 1, 0, 1]].concat());
+        pem_rfc7468::encode_string("RSA PUBLIC KEY", LineEnding::LF, &key).unwrap()
+    }
+
+    /// What has the form of a private key with a modulus of `bits`, as PKCS #1 and as PKCS #8.
+    fn rsa_private_forms(bits: usize) -> [String; 2] {
+        let pem = |label, der: &[u8]| pem_rfc7468::encode_string(label, LineEnding::LF, der).unwrap();
+        // Public exponent, private exponent, the two primes and what is computed from them.
+        let others = [&[2, 3, 1, 0, 1][..], &[2, 1, 1].repeat(6)].concat();
+        let pkcs_1 = der(0x30, &[&[2, 1, 0][..], &rsa_modulus(bits), &others].concat());
+        // rsaEncryption (RFC 8017 appendix A.1).
+        let algorithm = [0x30, 13, 6, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 13, 1, 1, 1, 5, 0];
+        let pkcs_8 = der(0x30, &[&[2, 1, 0][..], &algorithm, &der(4, &pkcs_1)].concat());
+        [pem("RSA PRIVATE KEY", &pkcs_1), pem("PRIVATE KEY", &pkcs_8)]
     }
 
     /// The pair that tests of `algorithm` use.
@@ -80,6 +87,16 @@ static RSA: LazyLock<Pair> = LazyLock::new(|| Pair::rsa(KeySize::Rsa2048));
 static P256: LazyLock<Pair> = LazyLock::new(|| Pair::ecdsa(&signature::ECDSA_P256_SHA256_FIXED_SIGNING));
 static P384: LazyLock<Pair> = LazyLock::new(|| Pair::ecdsa(&signature::ECDSA_P384_SHA384_FIXED_SIGNING));
 static ED25519: LazyLock<Pair> = LazyLock::new(Pair::ed25519);
+
+fn der(tag: u8, content: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(content.len()).unwrap().to_be_bytes();
+    [&[tag, 0x82][..], &length, content].concat()
+}
+
+fn rsa_modulus(bits: usize) -> Vec<u8> {
+    let first = 0xff_u8 >> (bits.wrapping_neg() % 8);
+    der(2, &[&[0, first][..], &vec![0xff; bits.div_ceil(8) - 1]].concat())
+}
 
 fn takes_secret(algorithm: Algorithm) -> bool {
     algorithm.name().starts_with("HS")

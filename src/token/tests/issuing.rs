@@ -64,7 +64,8 @@ fn the_claims_have_the_configured_names() {
     assert_eq!(
         part(&token, 1),
         serde_json::json!({
-            "iss": "us", "aud": "them", "iat": NOW, "nbf": NOW, "exp": NOW + 3600, "user": "ada", "key": "key_01",
+            "iss": "us", "aud": "them", "iat": NOW, "nbf": NOW, "exp": NOW + 3600, "user": "ada",
+            "key": "key_01",
         })
     );
 }

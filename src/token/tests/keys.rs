@@ -109,6 +109,44 @@ fn rsa_keys_have_2048_to_8192_bits() {
 }
 
 #[test]
+fn rsa_private_keys_of_another_size_are_told_it() {
+    for found in [512, 1024, 2047, 8193, 16_384] {
+        for private in Pair::rsa_private_forms(found) {
+            let error = KeyError::RsaSize { kid: "k".to_owned(), found };
+            assert_eq!(refusal(pem(Algorithm::RS256, None, Some(&private))), error);
+            assert_eq!(refusal(pem(Algorithm::PS512, Some(&RSA.public), Some(&private))), error);
+            let error = refusal(pem(Algorithm::ES256, None, Some(&private)));
+            assert!(matches!(error, KeyError::Kind { found: KeyKind::Rsa, .. }), "{error}");
+        }
+    }
+    // Of a good size, but no key.
+    for found in [2048, 8192] {
+        for private in Pair::rsa_private_forms(found) {
+            let error = refusal(pem(Algorithm::RS256, None, Some(&private)));
+            assert!(matches!(error, KeyError::Unreadable { part: Part::Private, .. }), "{error}");
+        }
+    }
+}
+
+#[test]
+fn a_private_key_cut_off_anywhere_is_refused() {
+    let whole = pem_rfc7468::decode_vec(Pair::rsa_private_forms(1024)[1].as_bytes()).unwrap().1;
+    for length in 1..whole.len() {
+        let cut = pem_rfc7468::encode_string("PRIVATE KEY", LineEnding::LF, &whole[..length]).unwrap();
+        let error = refusal(pem(Algorithm::RS256, None, Some(&cut)));
+        assert!(matches!(error, KeyError::Unreadable { .. }), "{length}: {error}");
+    }
+}
+
+#[test]
+fn a_signature_has_the_length_that_the_key_says() {
+    for algorithm in Algorithm::ALL {
+        let key = key("k", algorithm);
+        assert_eq!(key.sign(b"message").unwrap().len(), key.signature_length(), "{algorithm}");
+    }
+}
+
+#[test]
 fn both_halves_belong_together() {
     for (algorithm, other) in [
         (Algorithm::RS256, Pair::rsa(KeySize::Rsa2048)),

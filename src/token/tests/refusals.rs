@@ -3,8 +3,15 @@
 use super::*;
 use crate::token::KeyClaim;
 
+/// Refused where the key signed it, and where a stranger wrote it.
 fn assert_invalid(header: impl AsRef<[u8]>, payload: impl AsRef<[u8]>, what: &str) {
-    assert_eq!(verdict(header, payload), Err(Fault::Invalid), "{what}");
+    let key = [key("k", Algorithm::HS256)];
+    let authentic = signed(&key[0], header, payload);
+    let (text, _) = authentic.rsplit_once('.').unwrap();
+    let forged = format!("{text}.{}", encode([0; 32]));
+    for token in [&authentic, &forged] {
+        assert_eq!(verify(token.as_bytes(), &rules(), &key, now()), Err(Fault::Invalid), "{what}: {token}");
+    }
 }
 
 fn with_header(header: &str) -> Result<Claims, Fault> {
@@ -113,6 +120,75 @@ fn header_and_payload_are_strict_json_objects() {
     assert!(verdict(HEADER, extended(PAYLOAD, &deep)).is_ok());
 }
 
+#[test]
+fn what_a_light_reading_of_the_header_would_let_pass() {
+    for (bad, what) in [
+        (r#"["HS256","k"]"#, "a list of what the members say"),
+        (r#"["HS256",null]"#, "a list without a key"),
+        (r#"{"alg":"HS256","kid":null}"#, "null for a key"),
+        (r#"{"alg":"HS256","x":1,"x":1}"#, "another member twice"),
+        (r#"{"alg":"HS256","x":{"y":1,"\u0079":1}}"#, "a member twice, deeper"),
+        (r#"{"alg":"HS256","x":"\ud83d"}"#, "a lone surrogate in a member"),
+        (r#"{"alg":"HS256","x":1e400}"#, "a number beyond a double"),
+        (r#"{"alg":"HS256","kid":"k","crit":["exp"]}"#, "an extension"),
+        (r#"{"alg":"HS256","kid":"k","typ":"JWE"}"#, "another type"),
+    ] {
+        assert_invalid(bad, PAYLOAD, what);
+    }
+    // The same where there are so many keys that the header is read before the signature is checked.
+    let keys = many_keys();
+    let good = signed(&keys[0], HEADER, PAYLOAD);
+    assert!(verify(good.as_bytes(), &rules(), &keys, now()).is_ok());
+    for more in
+        [r#","x":1,"x":1"#, r#","x":"\ud83d""#, r#","x":1e400"#, r#","crit":["exp"]"#, r#","kid":"k""#]
+    {
+        let token = signed(&keys[0], extended(HEADER, more.as_bytes()), PAYLOAD);
+        assert_eq!(verify(token.as_bytes(), &rules(), &keys, now()), Err(Fault::Invalid), "{more}");
+    }
+    for header in [r#"["HS256","k"]"#, r#"{"alg":"HS256"}"#, r#"{"alg":"HS256","kid":null}"#] {
+        let token = signed(&keys[0], header, PAYLOAD);
+        assert_eq!(verify(token.as_bytes(), &rules(), &keys, now()), Err(Fault::Invalid), "{header}");
+    }
+    assert!(with_header(r#"{"\u0061lg":"\u0048S256","k\u0069d":"\u006b","x":[{"alg":1}]}"#).is_ok());
+}
+
+/// `k` and others of its algorithm.
+fn many_keys() -> Vec<Key> {
+    ["k", "1", "2", "3", "4", "5"].map(|kid| key(kid, Algorithm::HS256)).into()
+}
+
+#[test]
+fn the_named_key_and_no_other_signed() {
+    // These share one secret; the last one does not.
+    let mut keys = many_keys();
+    keys.push(
+        Key::from_secret("own".to_owned(), Algorithm::HS256, &[7; 32]).unwrap_or_else(|e| panic!("{e}")),
+    );
+    for count in 2..=keys.len() {
+        let keys = &keys[keys.len() - count..];
+        for named in keys {
+            for signer in keys {
+                let header = format!(r#"{{"alg":"HS256","kid":"{}"}}"#, named.kid());
+                let good = (named.kid() == "own") == (signer.kid() == "own");
+                let verdict = verify(signed(signer, header, PAYLOAD).as_bytes(), &rules(), keys, now());
+                assert_eq!(verdict.is_ok(), good, "{} for {} of {count}", signer.kid(), named.kid());
+            }
+        }
+    }
+}
+
+#[test]
+fn a_signature_of_another_length_than_the_key_makes() {
+    let keys = [key("k", Algorithm::HS256), key("l", Algorithm::HS512)];
+    let good = signed(&keys[0], HEADER, PAYLOAD);
+    assert!(verify(good.as_bytes(), &rules(), &keys, now()).is_ok());
+    let (text, _) = good.rsplit_once('.').unwrap();
+    for length in [0, 31, 33, 64, 256] {
+        let token = format!("{text}.{}", encode(vec![0; length]));
+        assert_eq!(verify(token.as_bytes(), &rules(), &keys, now()), Err(Fault::Invalid), "{length}");
+    }
+}
+
 /// The object `text` with `more` before its closing brace.
 fn extended(text: &str, more: &[u8]) -> Vec<u8> {
     let mut extended = text.as_bytes()[..text.len() - 1].to_vec();
@@ -138,8 +214,19 @@ fn typ() {
     for good in ["JWT", "jwt", "Jwt", "at+jwt", "AT+JWT", "application/at+jwt", "Application/AT+jwt"] {
         assert!(typed(&format!("\"{good}\"")).is_ok(), "{good}");
     }
-    let wrong = r#""","JWE","application/jwt","JWT ","at+jwt;x=1","application/","dpop+jwt","logout+jwt",null,1,["JWT"],"#;
-    for bad in wrong.split_terminator(',') {
+    for bad in [
+        r#""""#,
+        r#""JWE""#,
+        r#""application/jwt""#,
+        r#""JWT ""#,
+        r#""at+jwt;x=1""#,
+        r#""application/""#,
+        r#""dpop+jwt""#,
+        r#""logout+jwt""#,
+        "null",
+        "1",
+        r#"["JWT"]"#,
+    ] {
         assert_eq!(typed(bad), Err(Fault::Invalid), "{bad}");
     }
     assert!(with_header(r#"{"alg":"HS256","kid":"k"}"#).is_ok());

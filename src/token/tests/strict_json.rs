@@ -160,7 +160,9 @@ fn a_member_is_read_as_its_type_alone() {
 
 proptest! {
     #[test]
-    fn a_number_passes_where_a_double_holds_it(text in "-?(0|[1-9][0-9]{0,30})(\\.[0-9]{1,30})?([eE][+-]?(3[0-9]{2}|[0-9]{1,4}))?") {
+    fn a_number_passes_where_a_double_holds_it(
+        text in "-?(0|[1-9][0-9]{0,30})(\\.[0-9]{1,30})?([eE][+-]?(3[0-9]{2}|[0-9]{1,4}))?",
+    ) {
         prop_assert_eq!(accepts(&format!(r#"{{"a":{text}}}"#)), text.parse().is_ok_and(f64::is_finite));
     }
 }

@@ -1,0 +1,198 @@
+//! Whether what a snapshot says can be: one pass over all of it.
+//!
+//! Hashes tell whether bytes are those that were written; this tells whether they were written by
+//! somebody who keeps to docs/FORMAT.md. Reading never depends on it for its bounds.
+
+use super::view::{Entry, Placed, Snapshot};
+use crate::format::header::FormatError;
+use crate::format::record::{ATTRIBUTES_LENGTH, RECORD_LENGTH, Slot};
+use crate::format::table::Table;
+use crate::format::{home, id_prefix, u32_at};
+use crate::realm::CredentialKind;
+
+const fn malformed(what: &'static str) -> FormatError {
+    FormatError::Malformed { what }
+}
+
+impl Snapshot {
+    /// Checks records, tables and the id index against each other.
+    pub(super) fn check_structure(&self) -> Result<(), FormatError> {
+        self.check_tables()?;
+        let bound = self.check_index()?;
+        self.check_id_index(bound)
+    }
+
+    fn check_tables(&self) -> Result<(), FormatError> {
+        let texts = |table: &Placed, what| ascending(table, |number| self.item(table, number), what);
+        let parts = self.tables();
+        for table in [&parts.scope_names, &parts.tenants] {
+            texts(table, "a table of texts")?;
+            let valid = (0..items(&table.table))
+                .all(|number| self.item(table, number).is_some_and(|text| str::from_utf8(text).is_ok()));
+            if !valid {
+                return Err(malformed("a name is not UTF-8"));
+            }
+        }
+        texts(&parts.scope_sets, "the scope sets")?;
+        let names = parts.scope_names.table.len();
+        let valid = (0..items(&parts.scope_sets.table)).all(|number| {
+            let numbers = self.item(&parts.scope_sets, number).map(|set| set.as_chunks::<4>());
+            numbers.is_some_and(|(numbers, rest)| {
+                let number = |bytes: &[u8; 4]| u32::from_le_bytes(*bytes);
+                let ascend = numbers.is_sorted_by(|a, b| number(a) < number(b));
+                ascend && rest.is_empty() && numbers.iter().all(|bytes| u64::from(number(bytes)) < names)
+            })
+        });
+        if !valid {
+            return Err(malformed("a scope set names scopes that do not exist, or not in order"));
+        }
+        texts(&parts.address_sets, "the address sets")?;
+        let valid = (0..items(&parts.address_sets.table))
+            .all(|number| self.item(&parts.address_sets, number).is_some_and(is_address_list));
+        if valid { Ok(()) } else { Err(malformed("an address set's ranges are not in order")) }
+    }
+
+    /// Checks every record, and counts those that tokens can be bound to.
+    fn check_index(&self) -> Result<u64, FormatError> {
+        let header = self.header();
+        let bytes = self.index_bytes().ok_or(malformed("its index"))?;
+        let bounds: Vec<_> = (self.realms().iter())
+            .flat_map(|realm| realm.credentials.iter().map(move |credential| (realm, credential)))
+            .map(|(realm, credential)| Bounds {
+                keys: matches!(credential.kind, CredentialKind::Key(_) | CredentialKind::Basic(_)),
+                environments: realm.environments.len(),
+                rate_limits: realm.rate_limits.len(),
+                bound: realm.has_tokens(),
+            })
+            .collect();
+        let tables = self.tables();
+        let (mut records, mut bound, mut next, mut longest, mut id_offset) = (0, 0, 0, 0, 0);
+        let mut previous: Option<&[u8]> = None;
+        for (record, slot) in bytes.as_chunks::<RECORD_LENGTH>().0.iter().zip(0u64..) {
+            let view = Slot::new(record);
+            if view.is_free() {
+                if record != &[0; RECORD_LENGTH] {
+                    return Err(malformed("a free slot of the index is not zero"));
+                }
+                continue;
+            }
+            let attributes =
+                view.attributes().ok_or(malformed("a record has a status that does not exist"))?;
+            let digest = record.get(..RECORD_LENGTH - ATTRIBUTES_LENGTH);
+            if previous.is_some() && previous >= digest {
+                return Err(malformed("records are not in the order of their digests"));
+            }
+            let home = home(view.prefix(), header.capacity);
+            if slot != home.max(next) {
+                return Err(malformed("a record does not stand in the first free slot from its home"));
+            }
+            let bounds = bounds.get(usize::from(attributes.credential)).filter(|bounds| {
+                bounds.keys
+                    && usize::from(attributes.environment) <= bounds.environments
+                    && usize::from(attributes.rate_limit) <= bounds.rate_limits
+            });
+            let numbers = u64::from(attributes.tenant) <= tables.tenants.table.len()
+                && u64::from(attributes.scope_set) <= tables.scope_sets.table.len()
+                && u64::from(attributes.address_set) <= tables.address_sets.table.len();
+            let Some(bounds) = bounds.filter(|_| numbers) else {
+                return Err(malformed("a record names something that does not exist"));
+            };
+            if attributes.id_offset != id_offset || attributes.id_length == 0 {
+                return Err(malformed("the ids are not in the order of the records"));
+            }
+            if self.id(&Entry::new(slot as u32, attributes)).is_err() {
+                return Err(malformed("an id is not UTF-8, or not there"));
+            }
+            longest = longest.max(slot - home);
+            (previous, next) = (digest, slot + 1);
+            id_offset += u64::from(attributes.id_length);
+            records += 1;
+            bound += u64::from(bounds.bound);
+        }
+        let as_stated = records == header.records
+            && longest == header.longest_displacement
+            && id_offset == self.ids_length()
+            && next.max(header.capacity) == bytes.len() as u64 / RECORD_LENGTH as u64;
+        if as_stated { Ok(bound) } else { Err(malformed("the header's numbers are not those of the index")) }
+    }
+
+    fn check_id_index(&self, bound: u64) -> Result<(), FormatError> {
+        let header = self.header();
+        let bytes = self.id_index_bytes().ok_or(malformed("its id index"))?;
+        let (mut entries, mut next, mut longest) = (0, 0, 0);
+        let mut previous = None;
+        for (place, at) in bytes.as_chunks::<4>().0.iter().zip(0u64..) {
+            let Some(slot) = u32::from_le_bytes(*place).checked_sub(1) else { continue };
+            let named = self.entry(slot).ok().flatten().and_then(|entry| {
+                let realm = self.realm_of(&entry).ok()?;
+                Some(id_prefix(realm.into(), self.id(&entry).ok()?))
+            });
+            let prefix = named.ok_or(malformed("the id index names a record that does not exist"))?;
+            if previous >= Some((prefix, slot)) {
+                return Err(malformed("the id index is not in order"));
+            }
+            let home = home(prefix, header.id_capacity);
+            if at != home.max(next) {
+                return Err(malformed("an entry of the id index does not stand where it belongs"));
+            }
+            longest = longest.max(at - home);
+            (previous, next) = (Some((prefix, slot)), at + 1);
+            entries += 1;
+        }
+        let as_stated = entries == bound
+            && longest == header.id_longest_displacement
+            && next.max(header.id_capacity) == bytes.len() as u64 / 4;
+        if as_stated { Ok(()) } else { Err(malformed("the header's numbers are not those of the id index")) }
+    }
+}
+
+/// What the records of a credential may say.
+struct Bounds {
+    keys: bool,
+    environments: usize,
+    rate_limits: usize,
+    bound: bool,
+}
+
+fn items(table: &Table) -> u32 {
+    u32::try_from(table.len()).unwrap_or(u32::MAX)
+}
+
+fn ascending<'a>(
+    placed: &Placed,
+    item: impl Fn(u32) -> Option<&'a [u8]>,
+    what: &'static str,
+) -> Result<(), FormatError> {
+    let mut previous = None;
+    for number in 0..items(&placed.table) {
+        let item = item(number).ok_or(malformed(what))?;
+        if previous.is_some_and(|previous| previous >= item) {
+            return Err(malformed(what));
+        }
+        previous = Some(item);
+    }
+    Ok(())
+}
+
+/// Whether the bytes are a list of addresses: ranges that ascend and neither touch nor overlap.
+fn is_address_list(list: &[u8]) -> bool {
+    let read = || {
+        let (n4, n6) = (u32_at(list, 0)? as usize, u32_at(list, 4)? as usize);
+        let (v4, v6) = list.get(8..)?.split_at_checked(n4.checked_mul(8)?)?;
+        let v4 = v4.as_chunks::<4>().0.iter().map(|bytes| u128::from(u32::from_le_bytes(*bytes)));
+        let whole = v6.len() == n6.checked_mul(32)?;
+        let v6 = v6.as_chunks::<16>().0.iter().map(|bytes| u128::from_le_bytes(*bytes));
+        Some(whole && are_apart(v4) && are_apart(v6))
+    };
+    read().unwrap_or(false)
+}
+
+/// Whether these firsts and lasts, in turn, are ranges in order with something between each and the next.
+fn are_apart(numbers: impl Iterator<Item = u128>) -> bool {
+    let numbers: Vec<u128> = numbers.collect();
+    let (ranges, rest) = numbers.as_chunks::<2>();
+    rest.is_empty()
+        && ranges.iter().all(|[first, last]| first <= last)
+        && ranges
+            .is_sorted_by(|[_, last], [first, _]| last.checked_add(1).is_some_and(|after| after < *first))
+}
