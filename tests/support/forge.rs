@@ -62,7 +62,9 @@ impl Forge {
             let own = if section.kind == Kind::PageHashes as u32 {
                 &hashes[..]
             } else {
-                let (own, after) = rest.split_at_checked(section.length.div_ceil(PAGE as u64) as usize * 32).expect("a hash for each page");
+                let (own, after) = rest
+                    .split_at_checked(section.length.div_ceil(PAGE as u64) as usize * 32)
+                    .expect("a hash for each page");
                 rest = after;
                 own
             };

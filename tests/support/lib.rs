@@ -124,7 +124,13 @@ pub const GOOD: [(&str, &[(&str, &str)]); 6] = [
     ("shop", &[("Authorization", "Bearer sk_live_0000000000000001")]),
     ("shop", &[("Authorization", "Bearer sk_test_0000000000000002")]),
     ("shop", &[("Authorization", "Basic c2tfbGl2ZV8wMDAwMDAwMDAwMDAwMDAxOg==")]),
-    ("shop", &[("X-Forwarded-For", "192.0.2.1, 203.0.113.9"), ("Authorization", "Bearer sk_live_0000000000000003")]),
+    (
+        "shop",
+        &[
+            ("X-Forwarded-For", "192.0.2.1, 203.0.113.9"),
+            ("Authorization", "Bearer sk_live_0000000000000003"),
+        ],
+    ),
     ("files", &[("X-Key", "plain-file-key-0123456789"), ("X-Tenant", "lake")]),
     ("hub", &[("Authorization", "Basic cG9ydGFsOnMzY3IzdDp3aXRoOmNvbG9ucw==")]),
 ];
@@ -148,12 +154,16 @@ pub fn keyring(text: &str) -> Keyring {
 
 /// A snapshot of these keys, a JSON object a line, as generation `generation`.
 pub fn build(configuration: &str, keyring_text: &str, keys: &str, stamp: Stamp) -> Vec<u8> {
-    let configuration = Configuration::read(configuration, "keyward.toml").expect("the configuration is sound");
+    let configuration =
+        Configuration::read(configuration, "keyward.toml").expect("the configuration is sound");
     let keys: String = keys.lines().filter(|line| !line.is_empty()).map(|line| format!("{line}\n")).collect();
     let source = Source { name: "keys.jsonl", threads: NonZero::new(1), progress: &|_| {} };
     let collection = Collection::read(&configuration, &keyring(keyring_text), keys.as_bytes(), &source);
     let mut output = Cursor::new(Vec::new());
-    collection.expect("the keys are sound").write(stamp, &mut output, &|_| {}).expect("a vector takes everything");
+    collection
+        .expect("the keys are sound")
+        .write(stamp, &mut output, &|_| {})
+        .expect("a vector takes everything");
     output.into_inner()
 }
 
