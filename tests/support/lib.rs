@@ -1,7 +1,9 @@
 //! What the tests of the whole engine start from: one small configuration with everything in it, its
 //! keyring, its keys, and the snapshot that they make.
 
+pub mod ask;
 pub mod forge;
+pub mod fuzz;
 
 use keyward::build::{Collection, Source, Stamp};
 use keyward::engine::{Engine, Options};
