@@ -30,7 +30,7 @@ pub fn run(data: &[u8]) {
         Peer::Address(address) => networks.iter().any(|network| holds(*network, address)),
     };
     let found = client(peer, &proxies, b"X-Forwarded-For", &headers[..]);
-    let text = values.iter().map(|value| value.split(|&byte| byte == b',')).flatten();
+    let text = values.iter().flat_map(|value| value.split(|&byte| byte == b','));
     let chain: Vec<Peer> = text.map(entry).collect();
     let mut expected = peer;
     for next in chain.into_iter().rev() {

@@ -10,8 +10,11 @@ pub mod path;
 pub mod snapshot;
 pub mod token;
 
-/// Every target by its name.
-pub const TARGETS: [(&str, fn(&[u8])); 7] = [
+/// A target's name, and what it does with an input.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// Every target.
+pub const TARGETS: [Target; 7] = [
     ("address", address::run),
     ("configuration", configuration::run),
     ("headers", headers::run),
