@@ -1,7 +1,9 @@
 //! Vector files, decided by the engine: decisions.md section 9.
 
 use crate::failure::Failure;
+use crate::output::Output;
 use crate::verdict::fields;
+use clap::Args;
 use keyward::build::{BuildError, Collection, Source, Stamp};
 use keyward::engine::{Engine, Options};
 use keyward::keyring::Keyring;
@@ -70,26 +72,45 @@ struct Difference {
     actual: Value,
 }
 
-/// Runs every vector file in `paths`, and those in the directories among them. Says whether all passed.
-pub fn run(paths: &[PathBuf], json: bool, output: &mut impl Write) -> Result<bool, Failure> {
+/// Run vector files: requests, and what an engine must answer
+#[derive(Args)]
+#[command(after_help = "\
+Example:
+  keyward conformance testdata/vectors
+
+Each failure is printed with the expected and the actual value; the last line is
+`N passed, N failed`. With --json there is one object a case, and no last line.
+
+Exit codes: 0 all passed; 1 one failed; 2 the command line is wrong; 3 a file cannot be read.")]
+pub(crate) struct Arguments {
+    /// Vector files, and folders of them
+    #[arg(required = true, value_name = "FILE|DIR")]
+    paths: Vec<PathBuf>,
+    /// Print one JSON object a case
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs every vector file that was named, and those in the directories among them. Says whether all passed.
+pub(crate) fn run(Arguments { paths, json }: &Arguments) -> Result<bool, Failure> {
+    let (json, mut output) = (*json, Output::new());
     let mut files = Vec::new();
     for path in paths {
         find(path, &mut files)?;
     }
     let (mut passed, mut failed) = (0u64, 0u64);
     for file in &files {
-        let text = fs::read_to_string(file).map_err(|error| Failure::io(file, &error))?;
-        let vectors: Vectors = serde_json::from_str(&text).map_err(|error| {
-            Failure::data(format!("{}: it is not a vector file: {error}", file.display()))
-        })?;
+        let text = fs::read_to_string(file).map_err(|error| Failure::file(file, error))?;
+        let vectors: Vectors = serde_json::from_str(&text)
+            .map_err(|error| Failure::file(file, format_args!("it is not a vector file: {error}")))?;
         for (name, differences) in decide(&vectors) {
             let counter = if differences.is_empty() { &mut passed } else { &mut failed };
             *counter += 1;
-            report(output, json, file, &name, &differences).map_err(Failure::output)?;
+            report(&mut output, json, file, &name, &differences)?;
         }
     }
     if !json {
-        writeln!(output, "{passed} passed, {failed} failed").map_err(Failure::output)?;
+        writeln!(output, "{passed} passed, {failed} failed")?;
     }
     Ok(failed == 0)
 }
@@ -101,7 +122,7 @@ fn find(path: &Path, files: &mut Vec<PathBuf>) -> Result<(), Failure> {
     }
     let entries = fs::read_dir(path).and_then(|entries| entries.collect::<Result<Vec<_>, _>>());
     let mut entries: Vec<_> =
-        entries.map_err(|error| Failure::io(path, &error))?.into_iter().map(|entry| entry.path()).collect();
+        entries.map_err(|error| Failure::file(path, error))?.into_iter().map(|entry| entry.path()).collect();
     entries.sort();
     for entry in entries {
         if entry.is_dir() || entry.extension().is_some_and(|extension| extension == "json") {

@@ -4,7 +4,7 @@ use keyward::engine::Verdict;
 use serde_json::{Map, Value, json};
 
 /// Every field; null where the verdict does not have it.
-pub fn fields(verdict: &Verdict<'_>) -> Map<String, Value> {
+pub(crate) fn fields(verdict: &Verdict<'_>) -> Map<String, Value> {
     let answer = verdict.answer();
     let fields = [
         ("decision", json!(verdict.decision().name())),

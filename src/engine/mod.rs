@@ -183,7 +183,7 @@ impl Pinned<'_> {
         for group in requests.chunks(LOOKUPS_AT_ONCE) {
             let mut prepared = [const { None }; LOOKUPS_AT_ONCE];
             for (slot, request) in prepared.iter_mut().zip(group) {
-                *slot = plan.and_then(|plan| gates::prepare(plan, request));
+                *slot = plan.and_then(|plan| gates::Prepared::of(plan, request));
             }
             for (slot, request) in prepared.iter().zip(group) {
                 let outcome = gates::decide(plan, request, self.limiter, slot.as_ref(), &mut gates::Silent);

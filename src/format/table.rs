@@ -12,16 +12,18 @@ pub struct Table {
     items: u64,
     length: u64,
     unit: u64,
+    /// Where the first item starts, in bytes.
+    start: u64,
 }
 
 impl Table {
     /// A table of `items` items in a section of `length` bytes; `None` where they do not fit.
     pub fn new(items: u64, length: u64, unit: u64) -> Option<Self> {
-        let table = Self { items, length, unit };
         if items == 0 {
-            return (length == 0).then_some(table);
+            return (length == 0).then_some(Self { items, length, unit, start: 0 });
         }
-        (u32::try_from(items).is_ok() && table.start()? <= length).then_some(table)
+        let start = items.checked_add(1)?.checked_mul(4)?.checked_next_multiple_of(unit)?;
+        (u32::try_from(items).is_ok() && start <= length).then_some(Self { items, length, unit, start })
     }
 
     /// How many items there are.
@@ -34,10 +36,6 @@ impl Table {
         self.items == 0
     }
 
-    fn start(&self) -> Option<u64> {
-        self.items.checked_add(1)?.checked_mul(4)?.checked_next_multiple_of(self.unit)
-    }
-
     /// The bytes of the item with that number; `None` where it does not exist, `read` refuses, or the
     /// table says what cannot be.
     #[inline]
@@ -48,8 +46,8 @@ impl Table {
         }
         let bounds = read(number * 4..number * 4 + 8)?;
         let (first, last) = (u64::from(u32_at(bounds, 0)?), u64::from(u32_at(bounds, 4)?));
-        let start = self.start()?;
-        let range = start.checked_add(first * self.unit)?..start.checked_add(last * self.unit)?;
+        // Products and sums of 32-bit numbers and a length below 2^63: none overflows.
+        let range = self.start + first * self.unit..self.start + last * self.unit;
         if range.start > range.end || range.end > self.length {
             return None;
         }

@@ -126,8 +126,9 @@ impl<P: Deref<Target = Plan>> Verdict<'_, P> {
 
     fn challenge(&self, realm: &RealmPlan, status: u16) -> Option<String> {
         let outcome = &self.outcome;
-        let source =
-            |challenge: &Challenge| realm.credential(challenge.credential)?.sources.get(challenge.source);
+        let source = |challenge: &Challenge| {
+            realm.credential(challenge.credential)?.sources.get(usize::from(challenge.source))
+        };
         match (status, outcome.reason) {
             (401, _) => {
                 let challenge = outcome.challenge.as_ref()?;

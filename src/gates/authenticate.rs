@@ -1,16 +1,16 @@
 //! Gate 4: is every required credential there, and is it good?
 
+use super::early::Early;
 use super::observe::{Finding, Gate, Observer};
 use super::plan::{CredentialPlan, Expected, KeyPlan, KindPlan};
 use super::verdict::{Challenge, Outcome};
 use super::{Passage, Refusal};
-use crate::digest::sha256;
+use crate::digest::Digest;
 use crate::format::record::NEVER;
 use crate::realm::TokenRules;
-use crate::realm::key_format::Fit;
 use crate::reason::Reason;
 use crate::record::Status;
-use crate::request::credential::{Fault, Presented, Scratch};
+use crate::request::credential::{Failure, Fault, Presented, Scratch};
 use crate::request::{HeaderList, Request};
 use crate::snapshot::Entry;
 use crate::time::Timestamp;
@@ -25,20 +25,53 @@ pub(super) struct Identity<'h> {
     pub(super) key: Option<Entry>,
     /// Whether a key or basic credential was required.
     pub(super) by_key: bool,
-    /// The keys that tokens are bound to.
-    pub(super) bound: Few<Entry>,
-    /// The claims of each token, with the credential that gave it.
-    pub(super) tokens: Few<Claims>,
-    /// What tenant credentials said.
-    pub(super) tenants: Few<&'h [u8]>,
     /// The credential whose scopes count, as a challenge.
     pub(super) scopes_of: Option<Challenge>,
+    /// What requests with a key alone do not have.
+    others: Option<Others<'h>>,
 }
 
-impl Identity<'_> {
+/// What tokens and tenant credentials said.
+#[derive(Default)]
+struct Others<'h> {
+    bound: Few<Entry>,
+    tokens: Few<Claims>,
+    tenants: Few<&'h [u8]>,
+}
+
+impl<'h> Identity<'h> {
+    #[inline]
+    fn others(&mut self) -> &mut Others<'h> {
+        self.others.get_or_insert_default()
+    }
+
+    /// The keys that tokens are bound to.
+    #[inline]
+    pub(super) fn bound(&self) -> impl Iterator<Item = &Entry> {
+        self.others.iter().flat_map(|others| others.bound.iter())
+    }
+
+    /// The claims of each token.
+    #[inline]
+    pub(super) fn tokens(&self) -> impl Iterator<Item = &Claims> {
+        self.others.iter().flat_map(|others| others.tokens.iter())
+    }
+
+    /// What tenant credentials said.
+    #[inline]
+    pub(super) fn tenants(&self) -> impl Iterator<Item = &'h [u8]> {
+        self.others.iter().flat_map(|others| others.tenants.iter().copied())
+    }
+
+    /// Whether there was nothing but a key.
+    #[inline]
+    pub(super) const fn is_key_alone(&self) -> bool {
+        self.others.is_none()
+    }
+
     /// The subject, where a token was required.
     pub(super) fn subject(&self) -> Option<Box<str>> {
-        self.tokens.iter().next().and_then(|claims| claims.subject()).map(Box::from)
+        self.tokens().next().and_then(|claims| claims.subject()).map(Box::from)
     }
 }
 
@@ -76,85 +109,128 @@ impl<T> Few<T> {
 pub(super) fn authenticate<'h, H: HeaderList + ?Sized, O: Observer>(
     passage: &Passage<'_>,
     request: &Request<'h, H>,
+    early: Option<Early<'h>>,
+    scratch: &mut Scratch,
+    identity: &mut Identity<'h>,
     outcome: &mut Outcome<'_>,
     observer: &mut O,
-) -> Result<Identity<'h>, Refusal> {
-    let mut scratch = Scratch::new();
-    let mut identity = Identity::default();
-    // What was taken out, for up to four credentials; further ones are taken out again when their turn
-    // comes.
-    let mut presented: ArrayVec<Presented<'h>, 4> = ArrayVec::new_const();
-    for &number in passage.require {
+) -> Result<(), Refusal> {
+    let (mut early, digest) = match early {
+        Some(Early { credential, taken, digest }) => {
+            (Some((credential, taken)), digest.map(|digest| (credential, digest)))
+        }
+        None => (None, None),
+    };
+    let mut take = |number: u16, scratch: &mut Scratch, outcome: &mut Outcome<'_>, observer: &mut O| {
         let credential = passage.realm.credential(number).ok_or(Reason::Unavailable)?;
-        let taken = extract(credential, number, request, &mut scratch, outcome, observer)?;
-        let _ = presented.try_push(taken);
-    }
-    for (at, &number) in passage.require.iter().enumerate() {
-        let credential = passage.realm.credential(number).ok_or(Reason::Unavailable)?;
-        let again;
-        let presented = match presented.get(at) {
-            Some(presented) => presented,
-            None => {
-                again = extract(credential, number, request, &mut scratch, outcome, observer)?;
-                &again
-            }
+        let taken = match early.take() {
+            Some((ahead, taken)) if ahead == number => taken,
+            _ => credential.extractor.extract(request.headers, scratch),
         };
-        let challenge = Challenge { credential: number, source: presented.source(), missing: false };
+        settle(credential, number, taken, outcome, observer)
+    };
+    let mut verify = |number: u16,
+                      presented: &Presented<'h>,
+                      scratch: &Scratch,
+                      outcome: &mut Outcome<'_>,
+                      observer: &mut O| {
+        let digest = digest.filter(|(credential, _)| *credential == number).map(|(_, digest)| digest);
+        let credential = passage.realm.credential(number).ok_or(Reason::Unavailable)?;
+        let challenge = Challenge::of_presented(number, presented.source());
         outcome.challenge = Some(challenge);
         let verified =
-            match &credential.kind {
-                KindPlan::Key(keys) => verify_key(passage, request, credential, keys, presented, &scratch)
-                    .map(|entry| {
-                        if !identity.by_key {
-                            identity.key = Some(entry);
-                            identity.scopes_of = Some(challenge);
-                            identity.by_key = true;
-                        }
-                    }),
-                KindPlan::Token(rules) => verify_token(passage, request, rules, presented.bytes(&scratch))
-                    .map(|(claims, bound)| {
-                        if let Some(entry) = bound {
-                            identity.bound.push(entry);
-                        }
-                        identity.tokens.push(claims);
-                        identity.scopes_of.get_or_insert(challenge);
-                    }),
-                KindPlan::Tenant => {
-                    identity.tenants.push(presented.header_value().unwrap_or_default());
-                    Ok(())
-                }
-            };
-        if let Err(refusal) = verified {
-            if let Refusal::Reason(reason) = refusal {
-                observer.saw(Gate::Credential, Finding::RefusedCredential(&credential.name, reason));
+            verify_one(passage, request, credential, challenge, presented, scratch, digest, identity);
+        match &verified {
+            Ok(()) => observer.saw(Gate::Credential, Finding::Credential(&credential.name, "good")),
+            Err(Refusal::Reason(reason)) => {
+                observer.saw(Gate::Credential, Finding::RefusedCredential(&credential.name, *reason));
             }
-            return Err(refusal);
+            Err(Refusal::Damaged) => {}
         }
-        observer.saw(Gate::Credential, Finding::Credential(&credential.name, "good"));
+        verified
+    };
+    match passage.require {
+        // Nearly every request.
+        [number] => {
+            let presented = take(*number, scratch, outcome, observer)?;
+            verify(*number, &presented, scratch, outcome, observer)?;
+        }
+        several => {
+            let mut presented: ArrayVec<Presented<'h>, 4> = ArrayVec::new_const();
+            for &number in several {
+                // Those without room are taken out again when their turn comes.
+                let _ = presented.try_push(take(number, scratch, outcome, observer)?);
+            }
+            for (at, &number) in several.iter().enumerate() {
+                match presented.get(at) {
+                    Some(presented) => verify(number, presented, scratch, outcome, observer)?,
+                    None => {
+                        let presented = take(number, scratch, outcome, observer)?;
+                        verify(number, &presented, scratch, outcome, observer)?;
+                    }
+                }
+            }
+        }
     }
     if !identity.by_key {
-        identity.key = identity.bound.iter().next().copied();
+        let bound = identity.bound().next().copied();
+        identity.key = bound;
     }
-    Ok(identity)
+    Ok(())
 }
 
+/// Verifies one credential that was taken out, and adds what it says of the client to `identity`.
 #[inline]
-fn extract<'h, H: HeaderList + ?Sized, O: Observer>(
+#[expect(clippy::too_many_arguments, reason = "one step of `authenticate`, with all that it has at hand")]
+fn verify_one<'h, H: HeaderList + ?Sized>(
+    passage: &Passage<'_>,
+    request: &Request<'h, H>,
+    credential: &CredentialPlan,
+    challenge: Challenge,
+    presented: &Presented<'h>,
+    scratch: &Scratch,
+    digest: Option<Digest>,
+    identity: &mut Identity<'h>,
+) -> Result<(), Refusal> {
+    match &credential.kind {
+        KindPlan::Key(keys) => {
+            let entry = verify_key(passage, request, credential, keys, presented, scratch, digest)?;
+            if !identity.by_key {
+                identity.key = Some(entry);
+                identity.scopes_of = Some(challenge);
+                identity.by_key = true;
+            }
+        }
+        KindPlan::Token(rules) => {
+            let (claims, bound) = verify_token(passage, request, rules, presented.bytes(scratch))?;
+            if let Some(entry) = bound {
+                identity.others().bound.push(entry);
+            }
+            identity.others().tokens.push(claims);
+            identity.scopes_of.get_or_insert(challenge);
+        }
+        KindPlan::Tenant => identity.others().tenants.push(presented.header_value().unwrap_or_default()),
+    }
+    Ok(())
+}
+
+/// Turns what extraction found into what goes on, or into the reason that a verdict gives.
+#[inline]
+fn settle<'h, O: Observer>(
     credential: &CredentialPlan,
     number: u16,
-    request: &Request<'h, H>,
-    scratch: &mut Scratch,
+    taken: Result<Presented<'h>, Failure>,
     outcome: &mut Outcome<'_>,
     observer: &mut O,
 ) -> Result<Presented<'h>, Refusal> {
-    match credential.extractor.extract(request.headers, scratch) {
+    match taken {
         Ok(presented) => {
             observer.saw(Gate::Extraction, Finding::Credential(&credential.name, "presented"));
             Ok(presented)
         }
         Err(failure) => {
-            let missing = failure.fault == Fault::Missing;
-            outcome.challenge = Some(Challenge { credential: number, source: failure.source, missing });
+            let challenge = Challenge::of_presented(number, failure.source);
+            outcome.challenge = Some(Challenge { missing: failure.fault == Fault::Missing, ..challenge });
             let reason = failure.fault.reason();
             observer.saw(Gate::Extraction, Finding::RefusedCredential(&credential.name, reason));
             Err(reason.into())
@@ -179,26 +255,16 @@ fn verify_key<H: HeaderList + ?Sized>(
     keys: &KeyPlan,
     presented: &Presented<'_>,
     scratch: &Scratch,
+    first_digest: Option<Digest>,
 ) -> Result<Entry, Refusal> {
-    let whole = presented.bytes(scratch);
-    if let Some(matcher) = &keys.matcher {
-        // The format of a pair is that of its secret.
-        let formatted = presented.pair(scratch).map_or(whole, |(_, secret)| secret);
-        if matcher.fit(formatted) == Fit::Not {
-            return Err(Reason::MalformedCredential.into());
-        }
+    // A digest that was made ahead of time says that the format was looked at.
+    if first_digest.is_none() && !keys.is_well_formed(presented, scratch) {
+        return Err(Reason::MalformedCredential.into());
     }
-    let hash;
-    let hashed = if keys.sha256 {
-        hash = sha256(whole);
-        &hash[..]
-    } else {
-        whole
-    };
     let mut found = None;
-    for (pepper, key) in keys.digest_keys.iter().enumerate() {
-        let prepared = passage.prepared.filter(|prepared| prepared.is_for(credential.number, pepper));
-        let digest = prepared.map_or_else(|| key.digest(hashed), |prepared| prepared.digest);
+    for pepper in 0..keys.digest_keys.len() {
+        let ahead = first_digest.filter(|_| pepper == 0);
+        let digest = ahead.or_else(|| keys.digest(pepper, presented, scratch)).ok_or(Reason::Unavailable)?;
         found = passage.plan.snapshot().find(&digest)?;
         if found.is_some() {
             break;

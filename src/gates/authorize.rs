@@ -41,10 +41,10 @@ pub(super) fn authorize<'r, H: HeaderList + ?Sized, O: Observer>(
 /// The status of the key, and of every key that a token is bound to.
 #[inline]
 fn check_status<O: Observer>(identity: &Identity<'_>, observer: &mut O) -> Result<(), Refusal> {
-    let has =
-        |status| identity.key.iter().chain(identity.bound.iter()).any(|e| e.attributes().status == status);
+    let of_key = |status| identity.key.is_some_and(|entry| entry.attributes().status == status);
+    let of_bound = |status| identity.bound().any(|entry| entry.attributes().status == status);
     for (status, reason) in [(Status::Suspended, Reason::Suspended), (Status::Pending, Reason::Pending)] {
-        if has(status) {
+        if of_key(status) || (!identity.is_key_alone() && of_bound(status)) {
             observer.saw(Gate::Status, Finding::Refused(reason, status.name()));
             return Err(reason.into());
         }
@@ -60,16 +60,19 @@ fn check_tenants<O: Observer>(
     identity: &Identity<'_>,
     observer: &mut O,
 ) -> Result<(), Refusal> {
-    for said in identity.tenants.iter() {
+    if identity.is_key_alone() {
+        return Ok(());
+    }
+    for said in identity.tenants() {
         let of_key = match &identity.key {
             None => true,
             Some(entry) => {
-                passage.plan.snapshot().tenant(entry)?.is_some_and(|tenant| tenant.as_bytes() == *said)
+                passage.plan.snapshot().tenant(entry)?.is_some_and(|tenant| tenant.as_bytes() == said)
             }
         };
         let of_tokens = || {
             let said = str::from_utf8(said).ok();
-            identity.tokens.iter().all(|claims| said.is_some_and(|said| claims.in_tenants(said)))
+            identity.tokens().all(|claims| said.is_some_and(|said| claims.in_tenants(said)))
         };
         if !(of_key && of_tokens()) {
             observer.saw(Gate::Tenant, Finding::Refused(Reason::TenantMismatch, "the tenants differ"));
@@ -137,7 +140,7 @@ fn check_scopes<'r, H: HeaderList + ?Sized, O: Observer>(
         return Ok(());
     }
     let snapshot = passage.plan.snapshot();
-    let held = match (&identity.key, identity.tokens.iter().next()) {
+    let held = match (&identity.key, identity.tokens().next()) {
         (Some(entry), _) if identity.by_key => Held::Key(snapshot.scopes(entry)?),
         (_, Some(claims)) => Held::Token(claims),
         (_, None) => Held::Nobody,

@@ -3,7 +3,7 @@
 mod answer;
 mod authenticate;
 mod authorize;
-mod batch;
+mod early;
 mod issue;
 mod observe;
 mod plan;
@@ -11,7 +11,7 @@ pub mod router;
 mod verdict;
 
 pub use answer::Answer;
-pub(crate) use batch::prepare;
+pub(crate) use early::Prepared;
 pub use issue::IssueRefusal;
 pub(crate) use observe::Silent;
 pub use observe::{Finding, Gate, Observer};
@@ -20,13 +20,14 @@ pub use verdict::Verdict;
 
 use crate::limits::Limiter;
 use crate::reason::Reason;
+use crate::request::credential::Scratch;
 use crate::request::path::{PathBuffer, normalize};
 use crate::request::{HeaderList, Request};
 use crate::snapshot::Damaged;
 use crate::time::Timestamp;
-use authenticate::authenticate;
+use authenticate::{Identity, authenticate};
 use authorize::authorize;
-use batch::Prepared;
+use early::Early;
 use plan::{RealmPlan, RoutePlan};
 use verdict::{Challenge, Outcome};
 
@@ -95,7 +96,6 @@ struct Passage<'p> {
     now: Timestamp,
     routing: Routing<'p>,
     require: &'p [u16],
-    prepared: Option<&'p Prepared>,
 }
 
 /// Whether a route matched.
@@ -110,11 +110,11 @@ enum Routing<'p> {
 }
 
 #[inline]
-fn pass<'r, 'p, H: HeaderList + ?Sized, O: Observer>(
-    plan: &'p Plan,
+fn pass<'r, H: HeaderList + ?Sized, O: Observer>(
+    plan: &Plan,
     request: &Request<'r, H>,
     limiter: &Limiter,
-    prepared: Option<&'p Prepared>,
+    prepared: Option<&Prepared>,
     observer: &mut O,
     outcome: &mut Outcome<'r>,
 ) -> Result<Reason, Refusal> {
@@ -132,6 +132,9 @@ fn pass<'r, 'p, H: HeaderList + ?Sized, O: Observer>(
         return Err(Reason::Unavailable.into());
     }
     observer.saw(Gate::Snapshot, Finding::Generation(plan.snapshot().header().generation));
+
+    let mut scratch = Scratch::new();
+    let early = Early::of(plan, realm, request, &mut scratch, prepared);
 
     // Gate 1. The challenge of a reason that is no credential's is that of the first required one.
     outcome.challenge = Challenge::of_first(&realm.default_require);
@@ -182,8 +185,9 @@ fn pass<'r, 'p, H: HeaderList + ?Sized, O: Observer>(
     }
 
     // Gates 4 and 5.
-    let passage = Passage { plan, number, realm, now, routing, require, prepared };
-    let identity = authenticate(&passage, request, outcome, observer)?;
+    let passage = Passage { plan, number, realm, now, routing, require };
+    let mut identity = Identity::default();
+    authenticate(&passage, request, early, &mut scratch, &mut identity, outcome, observer)?;
     outcome.key = identity.key;
     outcome.subject = identity.subject();
     outcome.challenge = Challenge::of_first(require);

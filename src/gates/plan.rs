@@ -3,14 +3,14 @@
 
 use super::answer::Template;
 use super::router::Router;
-use crate::digest::{DigestKey, pepper_check};
+use crate::digest::{Digest, DigestKey, pepper_check, sha256};
 use crate::keyring::Keyring;
 use crate::limits::Gcra;
-use crate::realm::key_format::Matcher;
+use crate::realm::key_format::{Fit, Matcher};
 use crate::realm::{Credential, CredentialKind, KeyRules, Realm, TokenRules, Unmatched};
 use crate::reason::Reason;
 use crate::request::address::ProxyList;
-use crate::request::credential::{Extractor, Form, Source};
+use crate::request::credential::{Extractor, Form, Presented, Scratch, Source};
 use crate::request::path::NormalPath;
 use crate::snapshot::Snapshot;
 use crate::time::Timestamp;
@@ -61,7 +61,7 @@ pub(super) struct RealmPlan {
     pub(super) name: Box<str>,
     pub(super) title: Box<str>,
     pub(super) environments: Vec<Box<str>>,
-    hosts: Option<HashMap<Box<[u8]>, u8>>,
+    hosts: Option<Hosts>,
     pub(super) require_tls: bool,
     /// Numbers of the realm's credentials.
     pub(super) default_require: Box<[u16]>,
@@ -199,9 +199,8 @@ impl RealmPlan {
                 .ok_or_else(|| format!("no environment \"{name}\""))
         };
         let hosts = realm.hosts.as_ref().map(|hosts| {
-            let numbered =
-                hosts.iter().map(|(host, name)| Ok((Box::from(host.as_bytes()), environment(name)?)));
-            numbered.collect::<Result<_, String>>()
+            let numbered = hosts.iter().map(|(host, name)| Ok((host.as_bytes().into(), environment(name)?)));
+            numbered.collect::<Result<_, String>>().map(Hosts::new)
         });
         let scopes = |names: &[String]| {
             let plan =
@@ -267,12 +266,7 @@ impl RealmPlan {
     pub(super) fn host_environment(&self, host: Option<&[u8]>) -> Expected {
         let Some(hosts) = &self.hosts else { return Expected::Any };
         let name = without_port(host.unwrap_or_default());
-        // Host names are at most 253 bytes (RFC 1035 section 2.3.4); what is longer is in no map.
-        let mut lower = ArrayVec::<u8, 256>::new_const();
-        let fits = lower.try_extend_from_slice(name).is_ok();
-        lower.make_ascii_lowercase();
-        let known = if fits { hosts.get(lower.as_slice()).copied() } else { None };
-        known.map_or(Expected::Nothing, Expected::Environment)
+        hosts.environment(name).map_or(Expected::Nothing, Expected::Environment)
     }
 
     /// The environment of that name.
@@ -306,12 +300,66 @@ impl Expected {
     }
 }
 
+/// The longest host name, in bytes (RFC 1035 section 2.3.4). What is longer is in no map.
+const HOST_LIMIT: usize = 253;
+
+/// Hosts in lower case and the numbers of their environments, by length: most names are told apart by it.
+struct Hosts(Vec<(Box<[u8]>, u8)>);
+
+impl Hosts {
+    fn new(mut hosts: Vec<(Box<[u8]>, u8)>) -> Self {
+        hosts.sort_by(|(a, _), (b, _)| (a.len(), a).cmp(&(b.len(), b)));
+        Self(hosts)
+    }
+
+    #[inline]
+    fn environment(&self, name: &[u8]) -> Option<u8> {
+        let place = |name: &[u8]| {
+            let found = self.0.binary_search_by(|(host, _)| (host.len(), &**host).cmp(&(name.len(), name)));
+            self.0.get(found.ok()?).map(|(_, environment)| *environment)
+        };
+        // Clients send lower case; whoever does not is looked up once more.
+        place(name).or_else(|| {
+            let mut lower = ArrayVec::<u8, HOST_LIMIT>::new_const();
+            lower.try_extend_from_slice(name).ok()?;
+            lower.make_ascii_lowercase();
+            place(&lower)
+        })
+    }
+}
+
 /// A host without its port, which is a last `:` and digits.
 fn without_port(host: &[u8]) -> &[u8] {
     let digits = host.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
     match host.split_at_checked(host.len() - digits) {
         Some(([name @ .., b':'], [_, ..])) => name,
         _ => host,
+    }
+}
+
+impl KeyPlan {
+    /// Whether what was presented has the credential's format.
+    #[inline]
+    pub(super) fn is_well_formed(&self, presented: &Presented<'_>, scratch: &Scratch) -> bool {
+        self.matcher.as_ref().is_none_or(|matcher| {
+            // The format of a pair is that of its secret.
+            let formatted =
+                presented.pair(scratch).map_or_else(|| presented.bytes(scratch), |(_, secret)| secret);
+            matcher.fit(formatted) != Fit::Not
+        })
+    }
+
+    /// The digest of what was presented, under the snapshot's pepper of that number.
+    #[inline]
+    pub(super) fn digest(
+        &self,
+        pepper: usize,
+        presented: &Presented<'_>,
+        scratch: &Scratch,
+    ) -> Option<Digest> {
+        let key = self.digest_keys.get(pepper)?;
+        let whole = presented.bytes(scratch);
+        Some(if self.sha256 { key.digest(&sha256(whole)) } else { key.digest(whole) })
     }
 }
 

@@ -5,6 +5,7 @@
 //! of a segment. No path visits a node twice, so the worst path costs no more than the table is large.
 
 use crate::request::path::{NormalPath, is_canonical_segment};
+use hashbrown::HashMap;
 use std::cmp::Ordering;
 use thiserror::Error;
 
@@ -213,6 +214,9 @@ impl Node {
 pub struct Router {
     /// The first is the root.
     nodes: Vec<Node>,
+    /// The nodes behind paths of literal segments alone, by the whole path. Nothing is more specific than
+    /// such a path, so a request for one of them needs no look at the tree.
+    literal_paths: HashMap<Box<[u8]>, usize>,
 }
 
 impl Router {
@@ -221,7 +225,7 @@ impl Router {
     pub fn new<'a>(
         routes: impl IntoIterator<Item = (&'a str, Option<&'a [String]>)>,
     ) -> Result<Self, RouterError> {
-        let mut router = Self { nodes: vec![Node::default()] };
+        let mut router = Self { nodes: vec![Node::default()], literal_paths: HashMap::new() };
         for (index, (path, methods)) in routes.into_iter().enumerate() {
             if methods.is_some_and(<[String]>::is_empty) {
                 return Err(RouterError::NoMethods { path: path.to_owned() });
@@ -261,6 +265,9 @@ impl Router {
                 None => return Err(RouterError::Placeholder { path, segment: owned }),
             };
         }
+        if !rest.contains('{') {
+            self.literal_paths.insert(path.as_bytes().into(), node);
+        }
         Ok(&mut self.nodes[node].end)
     }
 
@@ -293,8 +300,12 @@ impl Router {
     /// The most specific path that matches decides, even where only a less specific one has the method.
     #[inline]
     pub fn route(&self, path: NormalPath<'_>, method: &[u8]) -> Option<usize> {
-        let segments = path.as_bytes().strip_prefix(b"/")?;
-        self.find(0, Some(segments))?.route(method)
+        let path = path.as_bytes();
+        let methods = match self.literal_paths.get(path) {
+            Some(&node) => self.nodes.get(node)?.end.as_ref()?,
+            None => self.find(0, Some(path.strip_prefix(b"/")?))?,
+        };
+        methods.route(method)
     }
 
     /// The routes of the most specific path from `node` on that matches; `segments` is `None` where the

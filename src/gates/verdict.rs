@@ -12,12 +12,19 @@ pub(super) struct Challenge {
     /// The number of the credential in its realm.
     pub(super) credential: u16,
     /// The number of the source that it came from, or would have.
-    pub(super) source: usize,
+    pub(super) source: u8,
     /// Whether it is missing, or counts as if it were.
     pub(super) missing: bool,
 }
 
 impl Challenge {
+    /// The challenge for a credential that was presented by the source with that number, of which there
+    /// are fewer than 256.
+    #[inline]
+    pub(super) fn of_presented(credential: u16, source: usize) -> Self {
+        Self { credential, source: u8::try_from(source).unwrap_or(u8::MAX), missing: false }
+    }
+
     /// The challenge of a reason that is no credential's.
     #[inline]
     pub(super) fn of_first(require: &[u16]) -> Option<Self> {

@@ -10,21 +10,24 @@ const PAIRS: usize = BLOCK + 1;
 /// Whether `belongs`, which should be free of branches, holds for each byte. The last block overlaps the
 /// one before it, so that no tail is left.
 #[inline(always)]
-fn all(bytes: &[u8], belongs: impl Fn(u8) -> bool) -> bool {
-    let mut strays = [0_u8; BLOCK];
-    let mut look_at = |block: &[u8; BLOCK]| {
-        for (stray, &byte) in strays.iter_mut().zip(block) {
-            *stray |= u8::from(!belongs(byte));
-        }
-    };
+fn all(bytes: &[u8], belongs: impl Fn(u8) -> bool + Copy) -> bool {
     let Some(last) = bytes.last_chunk() else {
         return bytes.iter().fold(true, |all, &byte| all & belongs(byte));
     };
+    let mut strays = [0; BLOCK];
+    add_strays(&mut strays, last, belongs);
     for block in bytes.as_chunks().0 {
-        look_at(block);
+        add_strays(&mut strays, block, belongs);
     }
-    look_at(last);
-    strays == [0; BLOCK]
+    u128::from_ne_bytes(strays) == 0
+}
+
+/// Marks the bytes of a block that do not belong.
+#[inline(always)]
+fn add_strays(strays: &mut [u8; BLOCK], block: &[u8; BLOCK], belongs: impl Fn(u8) -> bool) {
+    for (stray, &byte) in strays.iter_mut().zip(block) {
+        *stray |= u8::from(!belongs(byte));
+    }
 }
 
 /// As [`all`], for each byte but the last and the byte after it.
@@ -84,8 +87,28 @@ pub(super) fn are_token_characters(bytes: &[u8]) -> bool {
 }
 
 /// Whether `bytes` are visible ASCII, 0x21 to 0x7E.
-pub(super) fn are_visible(bytes: &[u8]) -> bool {
+pub(crate) fn are_visible(bytes: &[u8]) -> bool {
     all(bytes, |byte| byte.wrapping_sub(0x21) <= 0x7E - 0x21)
+}
+
+/// Whether `bytes` are 0-9A-Za-z.
+pub(crate) fn are_alphanumeric(bytes: &[u8]) -> bool {
+    all(bytes, is_alphanumeric)
+}
+
+/// Whether `bytes` are 0-9A-Za-z, `-` and `_`.
+pub(crate) fn are_base64url(bytes: &[u8]) -> bool {
+    all(bytes, |byte| is_alphanumeric(byte) | (byte == b'-') | (byte == b'_'))
+}
+
+/// Whether `bytes` are 0-9a-f.
+pub(crate) fn are_hex(bytes: &[u8]) -> bool {
+    all(bytes, |byte| (byte.wrapping_sub(b'0') <= 9) | (byte.wrapping_sub(b'a') <= b'f' - b'a'))
+}
+
+#[inline(always)]
+fn is_alphanumeric(byte: u8) -> bool {
+    (byte.wrapping_sub(b'0') <= 9) | ((byte | 0x20).wrapping_sub(b'a') <= b'z' - b'a')
 }
 
 /// Whether none of `bytes` is a control character of ASCII.
@@ -95,11 +118,11 @@ pub(super) fn have_no_control(bytes: &[u8]) -> bool {
 
 /// `bytes` without those at the front for which `skipped` holds.
 #[inline(always)]
-fn without_front(mut bytes: &[u8], skipped: impl Fn(u8) -> bool) -> &[u8] {
+fn without_front(mut bytes: &[u8], skipped: impl Fn(u8) -> bool + Copy) -> &[u8] {
     while let Some((block, rest)) = bytes.split_first_chunk::<BLOCK>()
         && skipped(block[0])
         && skipped(block[BLOCK - 1])
-        && all(block, &skipped)
+        && all(block, skipped)
     {
         bytes = rest;
     }
@@ -113,11 +136,11 @@ fn without_front(mut bytes: &[u8], skipped: impl Fn(u8) -> bool) -> &[u8] {
 
 /// `bytes` without those at the back for which `skipped` holds.
 #[inline(always)]
-fn without_back(mut bytes: &[u8], skipped: impl Fn(u8) -> bool) -> &[u8] {
+fn without_back(mut bytes: &[u8], skipped: impl Fn(u8) -> bool + Copy) -> &[u8] {
     while let Some((rest, block)) = bytes.split_last_chunk::<BLOCK>()
         && skipped(block[BLOCK - 1])
         && skipped(block[0])
-        && all(block, &skipped)
+        && all(block, skipped)
     {
         bytes = rest;
     }
@@ -133,19 +156,29 @@ fn without_back(mut bytes: &[u8], skipped: impl Fn(u8) -> bool) -> &[u8] {
 #[inline]
 pub(super) fn trim(value: &[u8]) -> &[u8] {
     let blank = |byte| (byte == b' ') | (byte == b'\t');
-    without_back(without_front(value, blank), blank)
+    match value {
+        // Nothing to do, nearly always.
+        [first, .., last] if !blank(*first) && !blank(*last) => value,
+        _ => without_back(without_front(value, blank), blank),
+    }
 }
 
 /// `bytes` without SP at the front.
 #[inline]
 pub(super) fn without_leading_spaces(bytes: &[u8]) -> &[u8] {
-    without_front(bytes, |byte| byte == b' ')
+    match bytes {
+        [b' ', rest @ ..] if rest.first().is_some_and(|next| *next != b' ') => rest,
+        _ => without_front(bytes, |byte| byte == b' '),
+    }
 }
 
 /// `bytes` without `=` at the back.
 #[inline]
 pub(super) fn without_padding(bytes: &[u8]) -> &[u8] {
-    without_back(bytes, |byte| byte == b'=')
+    match bytes {
+        [.., last] if *last != b'=' => bytes,
+        _ => without_back(bytes, |byte| byte == b'='),
+    }
 }
 
 #[cfg(test)]

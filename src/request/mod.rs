@@ -2,7 +2,7 @@
 
 pub mod address;
 mod basic;
-mod bytes;
+pub(crate) mod bytes;
 pub mod credential;
 pub mod path;
 pub mod source;

@@ -1,0 +1,8 @@
+//! The command as people and scripts meet it: the real binary, its output and its exit codes.
+
+mod building;
+mod deciding;
+mod inspecting;
+mod publishing;
+mod showing;
+mod support;
