@@ -49,10 +49,6 @@ impl Alphabet {
         }
     }
 
-    const fn bit(self) -> u8 {
-        1 << self as u8
-    }
-
     /// Whether all of `text` is in the alphabet.
     #[inline]
     fn covers(self, text: &[u8]) -> bool {

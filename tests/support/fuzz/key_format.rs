@@ -18,10 +18,15 @@ pub fn run(data: &[u8]) {
     let names = environments
         .iter()
         .all(|name| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte)));
+    // A realm's environments are distinct.
+    let distinct = environments.iter().enumerate().all(|(at, name)| !environments[..at].contains(name));
     let (least, most) = lengths.split_once(',').unwrap_or((lengths, lengths));
-    let (Some(alphabet), Ok(min_length), Ok(max_length), true) =
-        (Alphabet::from_name(alphabet), least.parse(), most.parse(), names && environments.len() < 50)
-    else {
+    let (Some(alphabet), Ok(min_length), Ok(max_length), true) = (
+        Alphabet::from_name(alphabet),
+        least.parse(),
+        most.parse(),
+        names && distinct && environments.len() < 50,
+    ) else {
         return;
     };
     let format = KeyFormat { template: template.to_owned(), alphabet, min_length, max_length };
