@@ -672,7 +672,8 @@ fn a_mapped_file_that_changes_does_no_harm() {
         let at = (at as usize).min(good.bytes.len() - width);
         let bits =
             (0..8).map(|bit| u64::from(good.bytes[at] ^ (1 << bit)) | number_at(&good.bytes, at + 1, 3) << 8);
-        let edges = if at % 4 == 0 { edges(number_at(&good.bytes, at, width), width) } else { Vec::new() };
+        let edges =
+            if at.is_multiple_of(4) { edges(number_at(&good.bytes, at, width), width) } else { Vec::new() };
         for value in bits.chain(edges) {
             write(at as u64, &value.to_le_bytes()[..width]);
             ask_engine(&engine);

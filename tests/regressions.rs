@@ -12,8 +12,8 @@ fn replay(folder: &str) -> Vec<(&'static str, usize)> {
         for file in files {
             let path = file.expect("it is readable").path();
             let input = fs::read(&path).expect("it is readable");
-            println!("{}", path.display());
-            run(&input);
+            let outcome = std::panic::catch_unwind(|| run(&input));
+            assert!(outcome.is_ok(), "{} fails", path.display());
             count += 1;
         }
         (name, count)
