@@ -6,7 +6,7 @@ use keyward::reason::Reason;
 use keyward::request::{Peer, Request};
 use keyward::time::Timestamp;
 use keyward_testkit::{
-    BAD, CONFIGURATION, GOOD, KEYRING, KEYS, NOW, build, engine, keyring, options, request, snapshot, stamp,
+    BAD, CONFIGURATION, GOOD, KEYRING, NOW, build, engine, keyring, options, request, snapshot, stamp,
 };
 use serde_json::Value;
 use std::fs;
