@@ -7,10 +7,11 @@ use crate::token;
 use base64::Engine as _;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use rustix::fs::OFlags;
 use std::collections::{BTreeMap, HashSet};
-use std::fs::File;
+use std::fs::OpenOptions;
 use std::io::{self, Read as _};
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use thiserror::Error;
 use zeroize::Zeroizing;
@@ -93,7 +94,10 @@ impl Keyring {
     /// Reads the file, which nobody but its owner may have access to.
     pub fn load(path: &Path) -> Result<Self, KeyringError> {
         let unreadable = |source| KeyringError::Unreadable { file: path.to_owned(), source };
-        let mut file = File::open(path).map_err(unreadable)?;
+        // Opening a pipe would wait for somebody to write to it; it is refused below instead.
+        let nonblocking = OFlags::NONBLOCK.bits() as i32;
+        let file = OpenOptions::new().read(true).custom_flags(nonblocking).open(path);
+        let mut file = file.map_err(unreadable)?;
         // Of the open file, not of the path: that may be another one by now.
         let metadata = file.metadata().map_err(unreadable)?;
         if !metadata.is_file() {

@@ -3,6 +3,7 @@
 use super::BuildError;
 use crate::format::PAGE;
 use crate::format::header::{FormatError, Header};
+use crate::snapshot::map::open_file;
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Read};
@@ -170,7 +171,7 @@ impl Publisher {
 
 /// The header of the file at `path`, if there is one.
 fn read_header(path: &Path) -> io::Result<Result<Option<Header>, FormatError>> {
-    let mut file = match File::open(path) {
+    let mut file = match open_file(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Ok(None)),
         other => other?,
     };

@@ -6,10 +6,9 @@ use crate::format::header::FormatError;
 use crate::gates::{Plan, PlanError};
 use crate::keyring::Keyring;
 use crate::limits::Limiter;
-use crate::snapshot::map::Bytes;
+use crate::snapshot::map::{Bytes, open_file};
 use crate::snapshot::{Check, Snapshot, SnapshotError};
 use parking_lot::Mutex;
-use std::fs::File;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
@@ -189,7 +188,7 @@ impl Reloader {
         let Origin::File(path) = &state.origin else { return Err(ReloadError::NoFile) };
         let io_error = |error| ReloadError::Io { path: path.clone(), error };
         // Everything is asked of the open file, so that a rename in between changes nothing.
-        let file = File::open(path).map_err(io_error)?;
+        let file = open_file(path).map_err(io_error)?;
         let metadata = file.metadata().map_err(io_error)?;
         let identity = Identity {
             device: metadata.dev(),

@@ -118,7 +118,7 @@ pub(super) struct RoutePlan {
 
 /// A scope that is required.
 pub(super) struct ScopePlan {
-    pub(super) name: Box<str>,
+    pub(super) name: Arc<str>,
     /// Its number in the snapshot; `None`: no key has it.
     pub(super) number: Option<u32>,
 }
@@ -177,7 +177,8 @@ impl Plan {
         if self.snapshot.is_damaged() {
             return Some("the snapshot is damaged");
         }
-        if header.max_age != 0 && now > Timestamp::from_seconds(header.created.saturating_add(header.max_age))
+        if header.max_age != 0
+            && now >= Timestamp::from_seconds(header.created.saturating_add(header.max_age))
         {
             return Some("the snapshot is past its max_age");
         }

@@ -4,6 +4,7 @@ use super::plan::Plan;
 use crate::reason::{Decision, Reason};
 use crate::snapshot::Entry;
 use std::ops::Deref;
+use std::sync::Arc;
 
 /// The credential that a challenge is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,8 +35,8 @@ impl Challenge {
 /// A scope that is required and not held.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum MissingScope<'r> {
-    /// The route asks for it.
-    Required(Box<str>),
+    /// The route asks for it. Shared, because a verify allocates nothing.
+    Required(Arc<str>),
     /// The caller does.
     Asked(&'r str),
 }

@@ -2,10 +2,18 @@
 
 use super::Mode;
 use memmap2::{Advice, Mmap, MmapMut};
-use std::fs::File;
+use rustix::fs::OFlags;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
 use std::ops::Deref;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::Path;
+
+/// Opens the file at `path` for reading, without waiting where it is a pipe that nobody writes to:
+/// [`Bytes::open`] refuses that.
+pub(crate) fn open_file(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).custom_flags(OFlags::NONBLOCK.bits() as i32).open(path)
+}
 
 /// Bytes that do not change any more.
 pub struct Bytes(Holder);

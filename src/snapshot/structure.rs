@@ -17,6 +17,9 @@ const fn malformed(what: &'static str) -> FormatError {
 impl Snapshot {
     /// Checks records, tables and the id index against each other.
     pub(super) fn check_structure(&self) -> Result<(), FormatError> {
+        if !self.has_zero_padding() {
+            return Err(malformed("the padding of a section is not zero"));
+        }
         self.check_tables()?;
         let bound = self.check_index()?;
         self.check_id_index(bound)

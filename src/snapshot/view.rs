@@ -153,21 +153,21 @@ impl Snapshot {
                 .map(|table| Placed { table, offset: section.offset })
                 .ok_or(malformed("a table is shorter than its number of items"))
         };
-        let Configuration { realms } = serde_json::from_slice(bytes_of(Kind::Realms)?)
+        let configuration: Configuration = serde_json::from_slice(bytes_of(Kind::Realms)?)
             .map_err(|error| SnapshotError::Realms(error.to_string()))?;
+        // It also counts realms and credentials, whose numbers have 16 bits.
+        configuration.check().map_err(|error| SnapshotError::Realms(error.to_string()))?;
+        let Configuration { realms } = configuration;
         if realms.len() as u64 != header.section(Kind::Realms).items {
             return Err(malformed("the number of its realms is another"));
-        }
-        for realm in &realms {
-            realm.check().map_err(|error| SnapshotError::Realms(error.to_string()))?;
         }
         if !realms.is_sorted_by(|a, b| a.name < b.name) {
             return Err(malformed("its realms are not in the order of their names"));
         }
         let places = realms.iter().zip(0u16..).flat_map(|(realm, number)| {
-            (0u16..)
-                .zip(&realm.credentials)
-                .map(move |(credential, _)| CredentialPlace { realm: number, credential })
+            // The range last: it would count one further than the last credential, which may be 65,534.
+            let credentials = realm.credentials.iter().zip(0u16..);
+            credentials.map(move |(_, credential)| CredentialPlace { realm: number, credential })
         });
         let peppers = bytes_of(Kind::Peppers)?.chunks_exact(PEPPER_LENGTH).map(|entry| {
             Some(PepperEntry { id: u32_at(entry, 0)?, check: bytes_at(entry, 8)? })
@@ -269,6 +269,16 @@ impl Snapshot {
 
     pub(super) fn id_index_bytes(&self) -> Option<&[u8]> {
         self.bytes(&self.id_index, 0..self.id_index.length)
+    }
+
+    /// Whether the bytes between the end of each section and that of its last page are zero.
+    pub(super) fn has_zero_padding(&self) -> bool {
+        self.header.sections.iter().all(|section| {
+            let end = section.offset + section.length;
+            let padding =
+                usize_range(end..end.next_multiple_of(PAGE as u64)).and_then(|range| self.pages.read(range));
+            padding.is_some_and(|padding| padding.iter().all(|&byte| byte == 0))
+        })
     }
 
     pub(super) const fn ids_length(&self) -> u64 {

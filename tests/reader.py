@@ -1,0 +1,169 @@
+"""A second reader of snapshots, written from docs/FORMAT.md alone: it shares nothing with src/."""
+
+import json
+import struct
+from ipaddress import ip_address
+
+from blake3 import blake3
+
+PAGE = 4096
+MAGIC = b"KEYWARD\0"
+NEVER = 2**40 - 1
+NAMES = ["page hashes", "realms", "peppers", "scope names", "tenants", "scope sets", "address sets",
+         "index", "ids", "id index"]
+STATUSES = {1: "active", 2: "suspended", 3: "revoked", 4: "pending"}
+
+
+class Refused(Exception):
+    """The bytes are not a snapshot that this reader takes."""
+
+
+def expect(condition, what):
+    if not condition:
+        raise Refused(what)
+
+
+def number(data):
+    return int.from_bytes(data, "little")
+
+
+def home(eight_bytes, capacity):
+    return int.from_bytes(eight_bytes, "big") * capacity >> 64
+
+
+class Snapshot:
+    def __init__(self, data):
+        self.data = data
+        expect(data[:8] == MAGIC, "magic")
+        (major, self.minor, suite, self.compatible, incompatible, length, self.generation, base,
+         self.created, self.max_age, self.records, self.capacity, self.displacement, self.id_capacity,
+         self.id_displacement, sections) = struct.unpack_from("<HHI12QI", data, 8) if len(data) >= PAGE else [0] * 16
+        expect(major == 1, "major version")
+        expect(incompatible == 0, "incompatible features")
+        expect(blake3(data[:3040]).digest() == data[3040:3072], "hash of the header")
+        expect(suite == 1 and base == 0 and self.generation >= 1, "digest suite or generation")
+        expect(length == len(data), "length of the file")
+        expect(sections <= 44 and max(self.displacement, self.id_displacement) <= 4096, "limits")
+        reserved = data[116:160], data[160 + 64 * sections:3040], data[3072:PAGE]
+        expect(not any(map(any, reserved)), "reserved bytes of the header")
+        self.read_sections([struct.unpack_from("<II3Q32s", data, 160 + 64 * i) for i in range(sections)])
+        self.read_contents()
+
+    def read_sections(self, entries):
+        end, kinds, hashes = PAGE, [], b""
+        self.sections = {}
+        for kind, reserved, offset, length, items, digest in entries:
+            expect(reserved == 0 and offset == end, "place of a section")
+            end = offset + -(-length // PAGE) * PAGE
+            part, padding = self.data[offset:offset + length], self.data[offset + length:end]
+            expect(len(part) == length and not any(padding), "padding of a section")
+            if kind == 1:
+                own = hashes = part
+            else:
+                pages = [self.data[at:at + PAGE] for at in range(offset, end, PAGE)]
+                own, hashes = hashes[:32 * len(pages)], hashes[32 * len(pages):]
+                expect(own == b"".join(blake3(page).digest() for page in pages), "hash of a page")
+            expect(blake3(own).digest() == digest, "hash of a section")
+            kinds.append(kind)
+            self.sections[kind] = part, items
+        expect(kinds == sorted(set(kinds)) and kinds[:10] == list(range(1, 11)), "kinds of sections")
+        expect(end == len(self.data) and hashes == b"", "end of the file")
+
+    def section(self, name):
+        return self.sections[NAMES.index(name) + 1]
+
+    def read_contents(self):
+        text, items = self.section("realms")
+        self.realms = json.loads(text)["realms"]
+        expect(items == len(self.realms), "number of realms")
+        expect([r["name"] for r in self.realms] == sorted(r["name"] for r in self.realms), "order of realms")
+        self.credentials = [(realm, credential) for realm in self.realms for credential in realm["credentials"]]
+        data, items = self.section("peppers")
+        expect(len(data) == 40 * items, "peppers")
+        self.peppers = [struct.unpack_from("<II32s", data, 40 * i) for i in range(items)]
+        self.scope_names = [item.decode() for item in self.table("scope names", 1)]
+        self.tenants = [item.decode() for item in self.table("tenants", 1)]
+        self.scope_sets = [[self.scope_names[i] for i, in struct.iter_unpack("<I", item)]
+                           for item in self.table("scope sets", 4)]
+        self.address_sets = [self.ranges(item) for item in self.table("address sets", 8)]
+        self.index, self.slots = self.section("index")
+        expect(len(self.index) == 64 * self.slots and self.slots >= self.capacity, "index")
+        self.ids = self.section("ids")[0]
+        self.id_index = [i for i, in struct.iter_unpack("<I", self.section("id index")[0])]
+
+    def table(self, name, unit):
+        data, items = self.section(name)
+        if items == 0:
+            expect(data == b"", "empty table")
+            return []
+        start = -(-4 * (items + 1) // unit) * unit
+        bounds = [start + unit * bound for bound in struct.unpack_from(f"<{items + 1}I", data)]
+        found = [data[first:last] for first, last in zip(bounds, bounds[1:])]
+        expect(bounds[0] == start and bounds[-1] == len(data), f"bounds of {name}")
+        expect(all(a < b for a, b in zip(found, found[1:])), f"order of {name}")
+        return found
+
+    @staticmethod
+    def ranges(item):
+        n4, n6 = struct.unpack_from("<II", item)
+        expect(len(item) == 8 + 8 * n4 + 32 * n6, "length of an address set")
+        numbers = [number(item[at:at + 4]) for at in range(8, 8 + 8 * n4, 4)]
+        numbers += [number(item[at:at + 16]) for at in range(8 + 8 * n4, len(item), 16)]
+        versions = [4] * n4 + [6] * n6
+        return list(zip(versions, numbers[::2], numbers[1::2]))
+
+    def record(self, slot):
+        """The record in that slot; None where it is free."""
+        data = self.index[64 * slot:64 * slot + 64]
+        if not any(data):
+            return None
+        offset, length = number(data[32:37]), data[37]
+        realm, credential = self.credentials[number(data[60:62])]
+        pick = lambda one_more, items: items[one_more - 1] if one_more else None
+        return {
+            "digest": data[:32], "slot": slot, "realm": realm["name"], "credential": credential["name"],
+            "id": self.ids[offset:offset + length].decode(),
+            "tenant": pick(number(data[38:42]), self.tenants),
+            "scopes": pick(number(data[42:45]), self.scope_sets) or [],
+            "addresses": pick(number(data[45:48]), self.address_sets),
+            "not_before": number(data[48:53]), "expires_at": number(data[53:58]),
+            "rate_limit": pick(number(data[58:60]), [rate["name"] for rate in realm["rate_limits"]]),
+            "environment": pick(data[62], realm["environments"]), "status": STATUSES[data[63]],
+        }
+
+    def find(self, digest):
+        start = home(digest[:8], self.capacity)
+        for slot in range(start, min(start + self.displacement + 1, self.slots)):
+            found = self.index[64 * slot:64 * slot + 32]
+            if not any(self.index[64 * slot:64 * slot + 64]) or found > digest:
+                return None
+            if found == digest:
+                return self.record(slot)
+        return None
+
+    def find_presented(self, pepper, realm, credential, presented):
+        """Looks up what a client sent, hashed first where the credential's keys may be SHA-256 digests."""
+        parts = [part for name in (realm, credential) for part in (struct.pack("<I", len(name.encode())), name.encode())]
+        key = blake3(pepper + b"".join(parts), derive_key_context="keyward 2026-11-22 digest key v1").digest()
+        return self.find(blake3(presented, key=key).digest())
+
+    def find_id(self, realm, key_id):
+        number_of_realm = [known["name"] for known in self.realms].index(realm)
+        start = home(blake3(struct.pack("<I", number_of_realm) + key_id.encode()).digest()[:8], self.id_capacity)
+        for entry in self.id_index[start:start + self.id_displacement + 1]:
+            if entry == 0:
+                return None
+            record = self.record(entry - 1)
+            if (record["realm"], record["id"]) == (realm, key_id):
+                return record
+        return None
+
+    @staticmethod
+    def allows(record, address):
+        address = ip_address(address)
+        return record["addresses"] is None or any(
+            version == address.version and first <= int(address) <= last for version, first, last in record["addresses"])
+
+
+def pepper_check(pepper):
+    return blake3(pepper, derive_key_context="keyward 2026-11-22 pepper check v1").digest()
