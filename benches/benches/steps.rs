@@ -62,7 +62,7 @@ fn route(criterion: &mut Criterion) {
             timing::calls(Kind::Allowed, KEYS, calls, |request, _| {
                 let mut buffer = PathBuffer::new();
                 let path = normalize(request.path.unwrap_or_default(), &mut buffer).ok()?;
-                router.route(path.as_str(), request.method.unwrap_or(b"GET"))
+                router.route(path, request.method.unwrap_or(b"GET"))
             })
         });
     });
