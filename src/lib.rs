@@ -26,3 +26,8 @@ pub mod request;
 pub mod snapshot;
 pub mod time;
 pub mod token;
+
+/// The code in README.md, compiled with the tests of the documentation.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

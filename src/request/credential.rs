@@ -55,7 +55,7 @@ impl Form {
         }
     }
 
-    /// Refuses a source that gives no such credential (decisions.md section 10).
+    /// Refuses a source that gives no such credential (decisions.md section 1).
     fn check(self, source: &Source) -> Result<(), SourceError> {
         let (possible, expected) = match self {
             Self::Key => (true, "any"),
