@@ -57,7 +57,7 @@ pub(crate) struct Arguments {
     /// bytes; the clock's time where --max-age needs one]
     #[arg(long, value_name = "SECONDS", env = "SOURCE_DATE_EPOCH")]
     created: Option<u64>,
-    /// The age from which engines refuse to decide from it: seconds, or with a unit: 90s, 15m, 12h, 7d
+    /// The age past which engines refuse to decide from it: seconds, or with a unit: 90s, 15m, 12h, 7d
     /// [default: none]
     #[arg(long, value_name = "SPAN", value_parser = units::span)]
     max_age: Option<u64>,

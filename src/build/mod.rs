@@ -140,7 +140,7 @@ pub struct Stamp {
     pub generation: u64,
     /// When it was made, Unix seconds; 0: not stated, so that the same input gives the same bytes.
     pub created: u64,
-    /// Seconds after `created` from which it is no longer used; 0: none.
+    /// Seconds after `created` past which it is no longer used; 0: none.
     pub max_age: u64,
 }
 

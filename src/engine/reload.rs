@@ -105,7 +105,7 @@ pub struct Loaded {
     pub created: Option<SystemTime>,
     /// How long ago that was, by the system clock.
     pub age: Option<Duration>,
-    /// The age from which it is no longer used.
+    /// The age past which it is no longer used.
     pub max_age: Option<Duration>,
     /// Whether its memory is the file's own, shared with other processes.
     pub mapped: bool,

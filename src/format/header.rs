@@ -118,7 +118,7 @@ pub struct Header {
     pub base_generation: u64,
     /// When it was made, Unix seconds; 0: not stated.
     pub created: u64,
-    /// Seconds after `created` from which it is no longer used; 0: none.
+    /// Seconds after `created` past which it is no longer used; 0: none.
     pub max_age: u64,
     /// Keys in the index.
     pub records: u64,

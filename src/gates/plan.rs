@@ -178,7 +178,7 @@ impl Plan {
             return Some("the snapshot is damaged");
         }
         if header.max_age != 0
-            && now >= Timestamp::from_seconds(header.created.saturating_add(header.max_age))
+            && now > Timestamp::from_seconds(header.created.saturating_add(header.max_age))
         {
             return Some("the snapshot is past its max_age");
         }
