@@ -177,8 +177,7 @@ impl Plan {
         if self.snapshot.is_damaged() {
             return Some("the snapshot is damaged");
         }
-        if header.max_age != 0
-            && now > Timestamp::from_seconds(header.created.saturating_add(header.max_age))
+        if header.max_age != 0 && now > Timestamp::from_seconds(header.created.saturating_add(header.max_age))
         {
             return Some("the snapshot is past its max_age");
         }
