@@ -11,6 +11,7 @@ use crate::keyring::Keyring;
 use crate::realm::{Configuration, CredentialKind};
 use crate::record::{KeyRecord, Material, RecordRules, ResolvedKey};
 use crate::request::address::AddressSet;
+use memchr::{memchr_iter, memrchr};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::io::{self, Read};
@@ -146,15 +147,14 @@ fn cut(mut input: impl Read, blocks: &SyncSender<Block>) -> Result<(), CutError>
         let wanted = BLOCK as u64;
         let ended = input.by_ref().take(wanted).read_to_end(&mut bytes).map_err(CutError::Io)? < BLOCK;
         if !ended {
-            let whole = bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |newline| newline + 1);
+            let whole = memrchr(b'\n', &bytes).map_or(0, |newline| newline + 1);
             rest.extend_from_slice(bytes.get(whole..).unwrap_or_default());
             bytes.truncate(whole);
         }
         if rest.len() > LINE_LIMIT {
-            let newlines = bytes.iter().filter(|&&byte| byte == b'\n').count();
-            return Err(CutError::TooLong(line + newlines as u64));
+            return Err(CutError::TooLong(line + memchr_iter(b'\n', &bytes).count() as u64));
         }
-        let lines = bytes.iter().filter(|&&byte| byte == b'\n').count() as u64;
+        let lines = memchr_iter(b'\n', &bytes).count() as u64;
         // Nobody takes it where another line was wrong already.
         if blocks.send(Block { sequence, first_line: line, bytes }).is_err() || ended {
             break;
@@ -189,7 +189,11 @@ fn parse(rules: &Rules<'_>, block: &Block) -> Result<Parsed, WrongLine> {
         address_sets: Interner::new(),
         bytes: block.bytes.len() as u64,
     };
-    for (line, number) in block.bytes.split(|&byte| byte == b'\n').zip(block.first_line..) {
+    let ends = memchr_iter(b'\n', &block.bytes).chain([block.bytes.len()]);
+    let mut start = 0;
+    for (end, number) in ends.zip(block.first_line..) {
+        let line = block.bytes.get(start..end).unwrap_or_default();
+        start = end + 1;
         if line.iter().all(u8::is_ascii_whitespace) {
             continue;
         }
