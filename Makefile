@@ -68,12 +68,8 @@ fuzz: ## Run each fuzz target for FUZZ_SECONDS=30
 	FUZZ_SECONDS=$(FUZZ_SECONDS) scripts/fuzz.sh
 
 .PHONY: conformance
-conformance: ## Run the vector files in VECTORS, if that folder exists
-	@if [ -d "$(VECTORS)" ]; then \
-	  $(CARGO) run --release --locked --package keyward-cli -- conformance "$(VECTORS)"; \
-	else \
-	  echo "no vectors at $(VECTORS): skipped"; \
-	fi
+conformance: ## Run the decision vectors, and those in VECTORS if that folder exists
+	$(CARGO) run --locked --package keyward-cli -- conformance testdata/vectors $(wildcard $(VECTORS))
 
 .PHONY: clean
 clean: ## Remove everything that was built, the tools of `make setup` too
