@@ -14,7 +14,7 @@ mod rules;
 
 pub(crate) use fault::known_names;
 pub use fault::{ConfigError, Fault, KeyPath, Step};
-pub use route_rules::{PathError, Segment, segments};
+pub use route_rules::{MOST_SEGMENTS, PathError, Segment, segments};
 pub use rules::{MAX_CREDENTIALS, MAX_ENVIRONMENTS, MAX_NAME, MAX_RATE_LIMITS};
 pub(crate) use rules::{MAX_KEY, MAX_PAIR, MAX_SECONDS};
 
