@@ -111,25 +111,29 @@ fn members_are_known_once_and_of_their_type() {
         (r#"{"realm":"shop","id":"k","basic":{"id":"a"}}"#, "`basic` has no `secret`"),
         (
             r#"{"realm":"shop","id":"k","basic":["a","hunter2"]}"#,
-            "`basic` is a list that does not fit; expected an object",
+            "`basic` is a list; expected an object",
         ),
         (
             r#"{"realm":"shop","id":"k","basic":"hunter2"}"#,
-            "`basic` is a text that does not fit; expected an object",
+            "`basic` is a text; expected an object",
         ),
-        (r#"{"realm":"shop","id":7,"key":"hunter2"}"#, "`id` is a number that does not fit; expected a text"),
+        (r#"{"realm":"shop","id":7,"key":"hunter2"}"#, "`id` is a number; expected a text"),
         (
             r#"{"realm":"shop","id":"k","key":["hunter2"]}"#,
-            "`key` is a list that does not fit; expected a text",
+            "`key` is a list; expected a text",
         ),
         (
             r#"{"realm":"shop","id":"k","key":"k","scopes":"hunter2"}"#,
-            "`scopes` is a text that does not fit; expected a list of texts",
+            "`scopes` is a text; expected a list of texts",
         ),
         (r#"{"realm":"shop","id":"k","key":"k","scopes":["a",1]}"#, "`scopes` is a list that does not fit"),
         (
             r#"{"realm":"shop","id":"k","key":"k","metadata":"hunter2"}"#,
-            "`metadata` is a text that does not fit; expected an object",
+            "`metadata` is a text; expected an object",
+        ),
+        (
+            r#"{"realm":"shop","id":"k","key":"k","metadata":1}"#,
+            "`metadata` is a number; expected an object",
         ),
         (
             r#"{"realm":"shop","id":"k","key":"k","metadata":null}"#,
@@ -146,13 +150,13 @@ fn members_are_known_once_and_of_their_type() {
         (r#"{"realm":"shop","id":"k","key":"k","not_before":-1}"#, "expected whole Unix seconds"),
         (
             r#"{"realm":"shop","id":"k","key":"k","expires_at":"soon"}"#,
-            "`expires_at` is a text that does not fit",
+            "`expires_at` is a text; expected",
         ),
         (r#"{"id":"k","key":"k"}"#, "the record has no `realm`"),
         (r#"{"realm":"shop","key":"k"}"#, "the record has no `id`"),
         (r#"{"realm":"shop","id":"k"}"#, "there is no `key`, `basic` or `digest`"),
         (r#"{"realm":"shop","id":"k","key":"k","basic":{"id":"a","secret":"b"}}"#, "more than one of"),
-        ("[]", "the line is a list that does not fit; expected an object"),
+        ("[]", "the line is a list; expected an object"),
         ("[\"shop\",\"k\",\"hunter2\"]", "expected an object"),
         ("", "the line ends before its JSON does"),
         (r#"{"realm":"shop","#, "the line ends before its JSON does"),
