@@ -1,4 +1,4 @@
-//! From path and method to a route: decisions.md section 6.
+//! From path and method to a route: docs/DECISIONS.md section 6.
 //!
 //! A tree of segments, because the library for it, matchit, refuses routes that may stand together here:
 //! `/files/{name}/meta` beside `/files/{*rest}`. Its `{*rest}` is never empty either, and it matches parts
