@@ -109,19 +109,10 @@ fn members_are_known_once_and_of_their_type() {
         ),
         (r#"{"realm":"shop","id":"k","basic":{"id":"a","secert":"hunter2"}}"#, "did you mean \"secret\"?"),
         (r#"{"realm":"shop","id":"k","basic":{"id":"a"}}"#, "`basic` has no `secret`"),
-        (
-            r#"{"realm":"shop","id":"k","basic":["a","hunter2"]}"#,
-            "`basic` is a list; expected an object",
-        ),
-        (
-            r#"{"realm":"shop","id":"k","basic":"hunter2"}"#,
-            "`basic` is a text; expected an object",
-        ),
+        (r#"{"realm":"shop","id":"k","basic":["a","hunter2"]}"#, "`basic` is a list; expected an object"),
+        (r#"{"realm":"shop","id":"k","basic":"hunter2"}"#, "`basic` is a text; expected an object"),
         (r#"{"realm":"shop","id":7,"key":"hunter2"}"#, "`id` is a number; expected a text"),
-        (
-            r#"{"realm":"shop","id":"k","key":["hunter2"]}"#,
-            "`key` is a list; expected a text",
-        ),
+        (r#"{"realm":"shop","id":"k","key":["hunter2"]}"#, "`key` is a list; expected a text"),
         (
             r#"{"realm":"shop","id":"k","key":"k","scopes":"hunter2"}"#,
             "`scopes` is a text; expected a list of texts",
@@ -131,10 +122,7 @@ fn members_are_known_once_and_of_their_type() {
             r#"{"realm":"shop","id":"k","key":"k","metadata":"hunter2"}"#,
             "`metadata` is a text; expected an object",
         ),
-        (
-            r#"{"realm":"shop","id":"k","key":"k","metadata":1}"#,
-            "`metadata` is a number; expected an object",
-        ),
+        (r#"{"realm":"shop","id":"k","key":"k","metadata":1}"#, "`metadata` is a number; expected an object"),
         (
             r#"{"realm":"shop","id":"k","key":"k","metadata":null}"#,
             "`metadata` is null; expected an object, or no such member",
@@ -148,10 +136,7 @@ fn members_are_known_once_and_of_their_type() {
             "`not_before` is a number that does not fit",
         ),
         (r#"{"realm":"shop","id":"k","key":"k","not_before":-1}"#, "expected whole Unix seconds"),
-        (
-            r#"{"realm":"shop","id":"k","key":"k","expires_at":"soon"}"#,
-            "`expires_at` is a text; expected",
-        ),
+        (r#"{"realm":"shop","id":"k","key":"k","expires_at":"soon"}"#, "`expires_at` is a text; expected"),
         (r#"{"id":"k","key":"k"}"#, "the record has no `realm`"),
         (r#"{"realm":"shop","key":"k"}"#, "the record has no `id`"),
         (r#"{"realm":"shop","id":"k"}"#, "there is no `key`, `basic` or `digest`"),
