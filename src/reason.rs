@@ -1,4 +1,4 @@
-//! Why a request was decided as it was: decisions.md section 8, the one table of reasons.
+//! Why a request was decided as it was: docs/DECISIONS.md section 8, the one table of reasons.
 
 /// What a verify call decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -1,4 +1,4 @@
-//! One key of the keys file: decisions.md section 2.
+//! One key of the keys file: docs/DECISIONS.md section 2.
 //!
 //! [`KeyRecord::parse`] takes a line apart, and [`RecordRules::resolve`] holds it against the
 //! configuration. Files of many millions of lines come through here, so a sound line is parsed by derived

@@ -137,6 +137,9 @@ fn saturating_integer(text: &str) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    const SECOND: i128 = NANOSECONDS as i128;
 
     #[test]
     fn a_fraction_is_the_decimal_number_as_written() {
@@ -163,6 +166,65 @@ mod tests {
             "NaN",
         ] {
             assert_eq!(read(wrong), None, "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn the_number_as_written() {
+        for (text, expected) in [
+            ("0", 0),
+            ("-0", 0),
+            ("-0.0e5", 0),
+            ("1764000000", 1_764_000_000 * SECOND),
+            ("1764000000.5", 1_764_000_000 * SECOND + 500_000_000),
+            ("1764000000.1", 1_764_000_000 * SECOND + 100_000_000),
+            ("1764000000.3000000009", 1_764_000_000 * SECOND + 300_000_000),
+            ("1764000000.300000001", 1_764_000_000 * SECOND + 300_000_001),
+            ("1764000000.999999999999999999999999999999999", 1_764_000_000 * SECOND + 999_999_999),
+            ("1.764e9", 1_764_000_000 * SECOND),
+            ("1.7640000001E+9", 1_764_000_000 * SECOND + 100_000_000),
+            ("17640000000000000000e-10", 1_764_000_000 * SECOND),
+            ("0.000000001764e18", 1_764_000_000 * SECOND),
+            ("0.0000000019", 1),
+            ("-0.0000000019", -1),
+            ("-1.5", -SECOND - 500_000_000),
+            ("9007199254740993", 9_007_199_254_740_993 * SECOND),
+            ("99999999999999999999", 99_999_999_999_999_999_999 * SECOND),
+            ("999999999999999999999.999999999", 999_999_999_999_999_999_999 * SECOND + 999_999_999),
+            ("1000000000000000000000", FURTHEST),
+            ("1000000000000000000001", FURTHEST),
+            ("1e300", FURTHEST),
+            ("-1e300", -FURTHEST),
+            ("1e-300", 0),
+            ("0e999999999999999999999", 0),
+            ("1e999999999999999999999", FURTHEST),
+            ("1e-999999999999999999999", 0),
+        ] {
+            assert_eq!(decimal_nanoseconds(text), Some(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_number() {
+        for text in ["null", "true", "\"1\"", "[1]", "{}", "", "-"] {
+            assert_eq!(decimal_nanoseconds(text), None, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn shifting_the_point_changes_nothing(
+            seconds in 0_u64..,
+            fraction in 0_u32..1_000_000_000,
+            shift in 0_usize..40,
+        ) {
+            let expected = i128::from(seconds) * SECOND + i128::from(fraction);
+            let digits = format!("{}{fraction:09}", seconds);
+            let at = digits.len().saturating_sub(shift).max(1);
+            let (whole, rest) = digits.split_at(at);
+            // `0` may not stand before other digits in JSON, but the reader takes it.
+            let text = format!("{whole}.{rest}0e{}", rest.len() as i64 - 9);
+            prop_assert_eq!(decimal_nanoseconds(&text), Some(expected));
         }
     }
 }

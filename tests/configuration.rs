@@ -373,6 +373,10 @@ fn routes_can_be_told_apart() {
         let error = routes(&[(path, methods)]).expect_err(path);
         assert!(error.contains(message), "{path}: {error}");
     }
+    let longest = "/a".repeat(128);
+    assert!(routes(&[(&longest, "")]).is_ok());
+    let error = routes(&[(&format!("{longest}/"), "")]).expect_err("129 segments");
+    assert!(error.contains("at most 128 segments"), "{error}");
     assert!(tail("[[realm.shop.route]]\nscopes = [\"a\"]").contains("route[0].path: is missing"));
     for list in ["scopes", "any_scopes"] {
         let scope =

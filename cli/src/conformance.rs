@@ -1,4 +1,4 @@
-//! Vector files, decided by the engine: decisions.md section 9.
+//! Vector files, decided by the engine: docs/DECISIONS.md section 9.
 
 use crate::failure::Failure;
 use crate::output::Output;
@@ -81,7 +81,7 @@ Example:
 Each failure is printed with the expected and the actual value; the last line is
 `N passed, N failed`. With --json there is one object a case, and no last line.
 
-Exit codes: 0 all passed; 1 one failed; 2 the command line is wrong; 3 a file cannot be read.")]
+Exit codes: 0 all passed; 1 one failed, or there was none; 2 the command line is wrong; 3 a file cannot be read.")]
 pub(crate) struct Arguments {
     /// Vector files, and folders of them
     #[arg(required = true, value_name = "FILE|DIR")]
@@ -98,6 +98,9 @@ pub(crate) fn run(Arguments { paths, json }: &Arguments) -> Result<bool, Failure
     for path in paths {
         find(path, &mut files)?;
     }
+    if files.is_empty() {
+        return Err(Failure::check("there is no vector file (*.json) in the folders named"));
+    }
     let (mut passed, mut failed) = (0u64, 0u64);
     for file in &files {
         let text = fs::read_to_string(file).map_err(|error| Failure::file(file, error))?;
@@ -108,6 +111,9 @@ pub(crate) fn run(Arguments { paths, json }: &Arguments) -> Result<bool, Failure
             *counter += 1;
             report(&mut output, json, file, &name, &differences)?;
         }
+    }
+    if passed + failed == 0 {
+        return Err(Failure::check("there is no case in the vector files named"));
     }
     if !json {
         writeln!(output, "{passed} passed, {failed} failed")?;

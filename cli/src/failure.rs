@@ -39,6 +39,11 @@ impl Failure {
         Self { code: Code::Usage, message: message.to_string() }
     }
 
+    /// A check failed.
+    pub(crate) fn check(message: impl Display) -> Self {
+        Self { code: Code::Failed, message: message.to_string() }
+    }
+
     /// A file, or the system, is at fault.
     pub(crate) fn data(message: impl Display) -> Self {
         Self { code: Code::Data, message: message.to_string() }

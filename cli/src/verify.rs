@@ -119,7 +119,7 @@ impl Observer for Findings {
             Finding::Route(path) => ("passed", format!("route {path}")),
             Finding::Credential(name, what) => ("passed", format!("{name}: {what}")),
             Finding::RefusedCredential(name, reason) => ("refused", format!("{name}: {}", reason.name())),
-            Finding::Saw(what, why) => ("saw", format!("{what:?}: {why}")),
+            Finding::Saw(what, why) => ("saw", format!("{what}: {why}")),
             Finding::Refused(reason, why) => ("refused", format!("{}: {why}", reason.name())),
             Finding::MissingScope(scope) => {
                 ("refused", format!("insufficient_scope: \"{scope}\" is missing"))

@@ -1,4 +1,4 @@
-//! What the client is told: decisions.md section 8.
+//! What the client is told: docs/DECISIONS.md section 8.
 
 use super::plan::{Plan, RealmPlan};
 use super::verdict::{Challenge, Verdict};

@@ -1,4 +1,4 @@
-//! The gates that a request goes through: decisions.md sections 7 and 8, in their own order.
+//! The gates that a request goes through: docs/DECISIONS.md sections 7 and 8, in their own order.
 
 mod answer;
 mod authenticate;

@@ -1,8 +1,9 @@
 //! What the gates tell somebody who wants to know how a decision came about. Never a secret.
 
 use crate::reason::Reason;
+use std::fmt::Display;
 
-/// A gate, as decisions.md section 7 numbers them.
+/// A gate, as docs/DECISIONS.md section 7 numbers them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Gate {
     /// Gate 0: is there a snapshot to decide from?
@@ -52,7 +53,7 @@ impl Gate {
 }
 
 /// What a gate saw.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub enum Finding<'a> {
     /// It let the request through, and why.
     Passed(&'static str),
@@ -65,7 +66,7 @@ pub enum Finding<'a> {
     /// The credential of that name was refused.
     RefusedCredential(&'a str, Reason),
     /// Something that the gate compared, such as the client's address.
-    Saw(&'a dyn std::fmt::Debug, &'static str),
+    Saw(&'a dyn Display, &'static str),
     /// It refused the request, and why.
     Refused(Reason, &'static str),
     /// A required scope is missing.

@@ -1,60 +1,25 @@
-//! From path and method to a route: decisions.md section 6.
+//! From path and method to a route: docs/DECISIONS.md section 6.
 //!
 //! A tree of segments, because the library for it, matchit, refuses routes that may stand together here:
 //! `/files/{name}/meta` beside `/files/{*rest}`. Its `{*rest}` is never empty either, and it matches parts
 //! of a segment. No path visits a node twice, so the worst path costs no more than the table is large.
 
-use crate::request::path::{NormalPath, is_canonical_segment};
+use crate::realm::{PathError, Segment, segments};
+use crate::request::path::NormalPath;
 use hashbrown::HashMap;
 use std::cmp::Ordering;
 use thiserror::Error;
 
-/// The most segments that a route may have. It bounds how deep a search goes.
-const MOST_SEGMENTS: usize = 128;
-
 /// A route that cannot be, or that cannot be told from another.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum RouterError {
-    /// The path does not start with a slash.
-    #[error("route `{path}`: a path starts with `/`")]
-    NoSlash {
+    /// A path that cannot be a route's.
+    #[error("route `{path}`: {fault}")]
+    Path {
         /// The path, as configured.
         path: String,
-    },
-    /// `{*rest}` before the end.
-    #[error("route `{path}`: `{segment}` takes the rest of the path and must be its last segment")]
-    RestNotLast {
-        /// The path, as configured.
-        path: String,
-        /// The segment.
-        segment: String,
-    },
-    /// A brace that is not around a whole segment and a name.
-    #[error(
-        "route `{path}`: write `{segment}` as a whole segment `{{name}}` or `{{*rest}}`, or a brace as %7B or %7D"
-    )]
-    Placeholder {
-        /// The path, as configured.
-        path: String,
-        /// The segment.
-        segment: String,
-    },
-    /// A literal that no request's path can have.
-    #[error(
-        "route `{path}`: no request has the segment `{segment}`: write it in normal form (no empty, `.` or `..` \
-         segment, nothing escaped that need not be, escapes in upper case)"
-    )]
-    Segment {
-        /// The path, as configured.
-        path: String,
-        /// The segment.
-        segment: String,
-    },
-    /// More segments than [`Router`] takes.
-    #[error("route `{path}`: it has more than {MOST_SEGMENTS} segments")]
-    TooLong {
-        /// The path, as configured.
-        path: String,
+        /// What is wrong with it.
+        fault: PathError,
     },
     /// A list of methods with nothing in it.
     #[error("route `{path}`: its list of methods is empty: leave it out for every method")]
@@ -243,29 +208,17 @@ impl Router {
 
     /// The place of the routes of `path`, which is made where there is none.
     fn place(&mut self, path: &str) -> Result<&mut Option<Methods>, RouterError> {
-        let Some(rest) = path.strip_prefix('/') else {
-            return Err(RouterError::NoSlash { path: path.to_owned() });
-        };
+        let segments = segments(path).map_err(|fault| RouterError::Path { path: path.to_owned(), fault })?;
         let mut node = 0;
-        let mut segments = rest.split('/').enumerate().peekable();
-        while let Some((depth, segment)) = segments.next() {
-            let (path, owned) = (path.to_owned(), segment.to_owned());
-            if depth == MOST_SEGMENTS {
-                return Err(RouterError::TooLong { path });
-            }
-            let last = segments.peek().is_none();
-            node = match read_segment(segment) {
-                Some(Segment::Rest) if last => return Ok(&mut self.nodes[node].rest),
-                Some(Segment::Rest) => return Err(RouterError::RestNotLast { path, segment: owned }),
-                Some(Segment::Name) => self.behind_name(node),
-                Some(Segment::Literal) if (segment.is_empty() && !last) || !is_canonical_segment(segment) => {
-                    return Err(RouterError::Segment { path, segment: owned });
-                }
-                Some(Segment::Literal) => self.behind_literal(node, segment),
-                None => return Err(RouterError::Placeholder { path, segment: owned }),
+        for segment in &segments {
+            node = match segment {
+                Segment::Literal(text) => self.behind_literal(node, text),
+                Segment::One(_) => self.behind_name(node),
+                // The last one: nothing can follow it.
+                Segment::Rest(_) => return Ok(&mut self.nodes[node].rest),
             };
         }
-        if !rest.contains('{') {
+        if segments.iter().all(|segment| matches!(segment, Segment::Literal(_))) {
             self.literal_paths.insert(path.as_bytes().into(), node);
         }
         Ok(&mut self.nodes[node].end)
@@ -330,26 +283,6 @@ impl Router {
         }
         node.end.as_ref()
     }
-}
-
-/// What a segment of a configured path is.
-enum Segment {
-    Literal,
-    Name,
-    Rest,
-}
-
-/// Reads a segment; `None` where it has braces that make no placeholder.
-fn read_segment(segment: &str) -> Option<Segment> {
-    if !segment.contains(['{', '}']) {
-        return Some(Segment::Literal);
-    }
-    let inner = segment.strip_prefix('{')?.strip_suffix('}')?;
-    let (name, kind) = match inner.strip_prefix('*') {
-        Some(name) => (name, Segment::Rest),
-        None => (inner, Segment::Name),
-    };
-    (!name.is_empty() && !name.contains(['{', '}', '*'])).then_some(kind)
 }
 
 #[cfg(test)]

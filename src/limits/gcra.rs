@@ -1,4 +1,4 @@
-//! The arithmetic of GCRA: decisions.md section 7.1, in whole nanoseconds, without any state.
+//! The arithmetic of GCRA: docs/DECISIONS.md section 7.1, in whole nanoseconds, without any state.
 
 const NANOSECONDS_PER_SECOND: u64 = 1_000_000_000;
 

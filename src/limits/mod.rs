@@ -1,4 +1,4 @@
-//! Rate limits: GCRA per key (decisions.md section 7.1), counted in one fixed-size table that takes no
+//! Rate limits: GCRA per key (docs/DECISIONS.md section 7.1), counted in one fixed-size table that takes no
 //! lock, allocates nothing after it was made, and loses nothing but counts.
 
 mod gcra;

@@ -1,4 +1,4 @@
-//! Key formats, decisions.md section 4: what a key looks like, so that a typing error or a stranger's
+//! Key formats, docs/DECISIONS.md section 4: what a key looks like, so that a typing error or a stranger's
 //! key is refused before anything is hashed.
 
 use crate::request::bytes;

@@ -2,7 +2,7 @@
 //!
 //! These types are what `keyward.toml` says once it has been read and checked ([`Configuration::read`]),
 //! and what a snapshot carries to the servers, as JSON. Whoever holds one may rely on every rule of
-//! decisions.md sections 1, 4 and 10; what comes out of a snapshot is put through the same checks again
+//! docs/DECISIONS.md sections 1, 4 and 10; what comes out of a snapshot is put through the same checks again
 //! ([`Realm::check`]), because a file can say anything.
 
 pub(crate) mod document;
@@ -14,7 +14,7 @@ mod rules;
 
 pub(crate) use fault::known_names;
 pub use fault::{ConfigError, Fault, KeyPath, Step};
-pub use route_rules::{PathError, Segment, segments};
+pub use route_rules::{MOST_SEGMENTS, PathError, Segment, segments};
 pub use rules::{MAX_CREDENTIALS, MAX_ENVIRONMENTS, MAX_NAME, MAX_RATE_LIMITS};
 pub(crate) use rules::{MAX_KEY, MAX_PAIR, MAX_SECONDS};
 

@@ -18,6 +18,9 @@ pub enum Segment<'p> {
     Rest(&'p str),
 }
 
+/// The most segments that a route's path has. It bounds how deep the search for a route goes.
+pub const MOST_SEGMENTS: usize = 128;
+
 /// Why a path cannot be a route's.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PathError {
@@ -48,6 +51,9 @@ pub enum PathError {
         /// The segment.
         segment: String,
     },
+    /// More segments than a route may have.
+    #[error("a path has at most {MOST_SEGMENTS} segments")]
+    TooLong,
 }
 
 /// Takes a route's path apart.
@@ -62,6 +68,9 @@ pub fn segments(path: &str) -> Result<Vec<Segment<'_>>, PathError> {
         let segment = segment(text, tail.is_none())?;
         if let (Segment::Rest(name), Some(_)) = (segment, tail) {
             return Err(PathError::RestNotLast { name: name.to_owned() });
+        }
+        if segments.len() == MOST_SEGMENTS {
+            return Err(PathError::TooLong);
         }
         segments.push(segment);
         rest = tail;

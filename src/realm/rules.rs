@@ -1,4 +1,4 @@
-//! What a realm's values may be: decisions.md sections 1, 4 and 10. One implementation for
+//! What a realm's values may be: docs/DECISIONS.md sections 1, 4 and 10. One implementation for
 //! configurations and for snapshots, whose bytes may say anything.
 
 use super::fault::{Fault, KeyPath, Step};

@@ -103,18 +103,24 @@ fn wrong_value(name: &str, shape: Shape, value: &str) -> Option<RecordError> {
         return None;
     }
     let hint = if value == "null" { ", or no such member" } else { "" };
-    Some(RecordError(format!("`{name}` is {}; expected {expected}{hint}", kind(value))))
+    let misfit = match (shape, value.as_bytes()) {
+        (Shape::Text, [b'"', ..]) | (Shape::Texts, [b'[', ..]) | (Shape::Time, [b'-' | b'0'..=b'9', ..]) => {
+            " that does not fit"
+        }
+        _ => "",
+    };
+    Some(RecordError(format!("`{name}` is {}{misfit}; expected {expected}{hint}", kind(value))))
 }
 
 /// What a JSON text is, by its first byte.
 fn kind(value: &str) -> &'static str {
     match value.bytes().next() {
-        Some(b'"') => "a text that does not fit",
+        Some(b'"') => "a text",
         Some(b'{') => "an object",
-        Some(b'[') => "a list that does not fit",
+        Some(b'[') => "a list",
         Some(b't' | b'f') => "true or false",
         Some(b'n') => "null",
-        Some(b'-' | b'0'..=b'9') => "a number that does not fit",
+        Some(b'-' | b'0'..=b'9') => "a number",
         _ => "nothing",
     }
 }

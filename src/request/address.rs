@@ -1,4 +1,4 @@
-//! Client addresses, and the lists of them that configuration and keys have: decisions.md section 5.
+//! Client addresses, and the lists of them that configuration and keys have: docs/DECISIONS.md section 5.
 //!
 //! Only the strict textual forms are addresses (RFC 6943 section 3.1.1): an address that two programs
 //! read differently lets a client choose which of them to satisfy.

@@ -1,4 +1,4 @@
-//! Taking credentials out of the header list: decisions.md section 3.
+//! Taking credentials out of the header list: docs/DECISIONS.md section 3.
 //!
 //! First it is settled where a credential is present at all, well-formed or not, and only then is the one
 //! that is present looked at: two of them are ambiguous whatever they say.
@@ -55,7 +55,7 @@ impl Form {
         }
     }
 
-    /// Refuses a source that gives no such credential (decisions.md section 1).
+    /// Refuses a source that gives no such credential (docs/DECISIONS.md section 1).
     fn check(self, source: &Source) -> Result<(), SourceError> {
         let (possible, expected) = match self {
             Self::Key => (true, "any"),

@@ -8,6 +8,7 @@ pub mod path;
 pub mod source;
 
 use crate::time::Timestamp;
+use std::fmt;
 use std::net::IpAddr;
 
 /// A list of header fields as received: every name and value, in order, repeats included.
@@ -43,6 +44,17 @@ pub enum Peer {
     Unix,
     /// An Internet address. An IPv4-mapped IPv6 address counts as the IPv4 address in it.
     Address(IpAddr),
+}
+
+/// The address, `unix:` or `unknown`.
+impl fmt::Display for Peer {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unknown => formatter.write_str("unknown"),
+            Self::Unix => formatter.write_str("unix:"),
+            Self::Address(address) => address.fmt(formatter),
+        }
+    }
 }
 
 /// The header list of a request that has none.

@@ -1,4 +1,4 @@
-//! The path of a request, in the one form that routes are compared with: decisions.md section 6.
+//! The path of a request, in the one form that routes are compared with: docs/DECISIONS.md section 6.
 //!
 //! A path that two programs could read as different resources is refused instead of guessed at: what
 //! routes it here must be what serves it behind (RFC 3986 section 6.2.2, RFC 9110 section 4.2.3).

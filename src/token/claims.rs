@@ -5,7 +5,7 @@ use crate::realm::TokenRules;
 use serde_json::Value;
 
 /// The claims of a token that passed, as the gates ask for them. A claim of another type than it should
-/// have says nothing (decisions.md section 7), except that of the key.
+/// have says nothing (docs/DECISIONS.md section 7), except that of the key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claims {
     subject: Option<String>,

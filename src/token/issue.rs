@@ -44,14 +44,6 @@ pub enum IssueError {
         /// The name.
         name: String,
     },
-    /// The token would be refused for its length of life.
-    #[error("`lifetime` is {lifetime} s, longer than `max_lifetime`; make it {longest} s or less")]
-    Lifetime {
-        /// The configured `lifetime`, in seconds.
-        lifetime: u64,
-        /// The configured `max_lifetime`, or what is left until time ends.
-        longest: u64,
-    },
     /// The token would be refused for its size.
     #[error(
         "the token would have {found} bytes, more than the {LONGEST} that are accepted; grant fewer scopes"
@@ -81,10 +73,8 @@ pub fn issue(rules: &TokenRules, key: &Key, grant: &Grant<'_>, now: Timestamp) -
 }
 
 fn payload(rules: &TokenRules, grant: &Grant<'_>, now: u64) -> Result<Value, IssueError> {
-    let longest = rules.max_lifetime.unwrap_or(u64::MAX).min(u64::MAX - now);
-    if rules.lifetime > longest {
-        return Err(IssueError::Lifetime { lifetime: rules.lifetime, longest });
-    }
+    // A token that lived longer would be refused, and the default of `lifetime` may be longer.
+    let lifetime = rules.max_lifetime.map_or(rules.lifetime, |longest| rules.lifetime.min(longest));
     if let Some(scope) = grant.scopes.iter().find(|scope| scope.is_empty() || scope.contains(' ')) {
         return Err(IssueError::Scope { scope: (*scope).to_owned() });
     }
@@ -93,7 +83,7 @@ fn payload(rules: &TokenRules, grant: &Grant<'_>, now: u64) -> Result<Value, Iss
         ("aud", Some(json!(rules.audience))),
         ("iat", Some(json!(now))),
         ("nbf", Some(json!(now))),
-        ("exp", Some(json!(now.saturating_add(rules.lifetime)))),
+        ("exp", Some(json!(now.saturating_add(lifetime)))),
         (&rules.subject_claim, Some(json!(grant.subject))),
         (&rules.tenants_claim, grant.tenant.map(|tenant| json!([tenant]))),
         (&rules.scope_claim, (!grant.scopes.is_empty()).then(|| json!(grant.scopes.join(" ")))),

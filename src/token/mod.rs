@@ -1,6 +1,6 @@
 //! Tokens: JWS compact (RFC 7515) with claims (RFC 7519), verified and issued after RFC 8725.
 //!
-//! decisions.md section 7 lists what is refused. Signatures are aws-lc-rs's, base64url is that of `base64`,
+//! docs/DECISIONS.md section 7 lists what is refused. Signatures are aws-lc-rs's, base64url is that of `base64`,
 //! JSON that of serde_json, PEM that of `pem-rfc7468`; what is here holds them together and leaves a token
 //! no choice: the key is found by its id among those of the realm, and the key says the algorithm.
 
@@ -21,5 +21,5 @@ pub use issue::{Grant, IssueError, issue};
 pub use key::{Key, KeyError, Part};
 pub use verify::{Fault, verify};
 
-/// The most bytes that a token has (decisions.md section 3).
+/// The most bytes that a token has (docs/DECISIONS.md section 3).
 pub const LONGEST: usize = 8192;

@@ -1,4 +1,4 @@
-//! Whether a token is good (decisions.md section 7, gate 4).
+//! Whether a token is good (docs/DECISIONS.md section 7, gate 4).
 
 use super::algorithm::Algorithm;
 use super::claims::{self, Claims};

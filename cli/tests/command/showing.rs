@@ -97,4 +97,11 @@ fn vector_files_pass_or_say_what_differs() {
     assert_refused(&shop.run(["conformance", "not.json"]), 3, "not.json: it is not a vector file");
     assert_refused(&shop.run(["conformance", "nothing.json"]), 3, "nothing.json: ");
     assert_refused(&shop.run(["conformance"]), 2, "<FILE|DIR>");
+
+    std::fs::create_dir(shop.path("empty")).unwrap();
+    assert_refused(&shop.run(["conformance", "empty"]), 1, "there is no vector file");
+    shop.write("empty/hollow.json", r#"{"config":"[realm.a]\ndefault_require = []","keyring":""}"#);
+    for arguments in [&["conformance", "empty"][..], &["conformance", "empty", "--json"]] {
+        assert_refused(&shop.run(arguments), 1, "there is no case");
+    }
 }

@@ -1,4 +1,4 @@
-//! That the library refuses what decisions.md section 7 relies on it for: a change of library, or of its
+//! That the library refuses what docs/DECISIONS.md section 7 relies on it for: a change of library, or of its
 //! version, fails here first.
 
 use super::*;

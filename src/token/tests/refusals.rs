@@ -1,4 +1,4 @@
-//! One test for each refusal of decisions.md section 7, around tokens that are good but for that.
+//! One test for each refusal of docs/DECISIONS.md section 7, around tokens that are good but for that.
 
 use super::*;
 use crate::token::KeyClaim;

@@ -1,4 +1,4 @@
-//! The token cases of the vectors (decisions.md section 9), without the gates around them.
+//! The token cases of the vectors (docs/DECISIONS.md section 9), without the gates around them.
 
 use super::*;
 use crate::token::KeyClaim;

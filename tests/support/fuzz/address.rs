@@ -1,4 +1,4 @@
-//! Addresses, against decisions.md section 5 as slowly as it reads. The first line is a list of addresses
+//! Addresses, against docs/DECISIONS.md section 5 as slowly as it reads. The first line is a list of addresses
 //! and CIDRs with commas between them, the second the peer, each other one a header `X-Forwarded-For`.
 
 use super::lines;

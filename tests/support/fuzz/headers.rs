@@ -1,4 +1,4 @@
-//! Header lists, against decisions.md section 3 as slowly as it reads. A line is a header, `Name: value`.
+//! Header lists, against docs/DECISIONS.md section 3 as slowly as it reads. A line is a header, `Name: value`.
 
 use super::{cut, lines};
 use base64::Engine as _;

@@ -1,4 +1,4 @@
-//! Key formats, against decisions.md section 4 as slowly as it reads. The lines are the template, the
+//! Key formats, against docs/DECISIONS.md section 4 as slowly as it reads. The lines are the template, the
 //! environments with commas between them, the alphabet, the lengths `least,most`, and credentials.
 
 use super::lines;

@@ -1,4 +1,4 @@
-//! Paths, against decisions.md section 6 as slowly as it reads. The first line is the request target, the
+//! Paths, against docs/DECISIONS.md section 6 as slowly as it reads. The first line is the request target, the
 //! second the method, each other one a route: a path, or a method and a path.
 
 use super::lines;

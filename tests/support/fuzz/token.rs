@@ -93,7 +93,7 @@ pub fn run(data: &[u8]) {
     }
 }
 
-/// Holds a token that was accepted against what decisions.md section 7 asks of one; its payload.
+/// Holds a token that was accepted against what docs/DECISIONS.md section 7 asks of one; its payload.
 fn accepted(token: &[u8], keys: &[Key], max_lifetime: Option<u64>) -> Value {
     let text = str::from_utf8(token).expect("base64url is text");
     let parts: Vec<&str> = text.split('.').collect();
