@@ -6,7 +6,6 @@ use super::plan::{KindPlan, Plan, RealmPlan};
 use crate::digest::Digest;
 use crate::request::credential::{Failure, Presented, Scratch};
 use crate::request::{HeaderList, Request};
-use std::hint::black_box;
 
 /// A key taken out of a request ahead of time. Taking it out depends on the header list alone, so this is
 /// what the gates would find, whichever route asks for it.
@@ -53,7 +52,7 @@ impl<'h> Early<'h> {
             (Ok(_), Some(prepared)) => KeyForm::Digest(prepared.0),
             (Ok(presented), None) if keys.is_well_formed(presented, scratch) => {
                 let digest = keys.digest(0, presented, scratch)?;
-                black_box(plan.snapshot().touch(&digest));
+                plan.snapshot().prefetch(&digest);
                 KeyForm::Digest(digest)
             }
             (Ok(_), None) => KeyForm::Malformed,
