@@ -29,7 +29,8 @@ impl Chase {
         for last in (1..next.len()).rev() {
             next.swap(last, random.below(last as u64) as usize);
         }
-        let mut file = BufWriter::with_capacity(1 << 20, File::create_new(path)?);
+        // In steps as large as a snapshot's, so that the system keeps both in pages of the same size.
+        let mut file = BufWriter::with_capacity(4 << 20, File::create_new(path)?);
         for (line, next) in (0u64..).zip(next) {
             // The next line is the sum of all eight words, so that the whole line has to come.
             let words = [1, 2, 3, 4, 5, 6, 7].map(|word| mix(line * 8 + word));

@@ -304,10 +304,10 @@ fn verify_key<H: HeaderList + ?Sized>(
     if attributes.status == Status::Revoked {
         return Err(Reason::Revoked.into());
     }
-    if passage.now < Timestamp::from_seconds(attributes.not_before) {
+    if passage.clock.now() < Timestamp::from_seconds(attributes.not_before) {
         return Err(Reason::NotYetValid.into());
     }
-    if has_expired(&entry, passage.now) {
+    if has_expired(&entry, passage.clock.now()) {
         return Err(Reason::Expired.into());
     }
     if !expected.accepts(attributes.environment) {
@@ -330,7 +330,7 @@ fn verify_token<H: HeaderList + ?Sized>(
     presented: &[u8],
 ) -> Result<(Claims, Option<Entry>), Refusal> {
     let keys = passage.plan.keyring().token_keys(&passage.realm.name);
-    let claims = token::verify(presented, rules, keys, passage.now).map_err(|fault| match fault {
+    let claims = token::verify(presented, rules, keys, passage.clock.now()).map_err(|fault| match fault {
         token::Fault::Invalid => Reason::InvalidToken,
         token::Fault::Expired => Reason::TokenExpired,
         token::Fault::NotYetValid => Reason::TokenNotYetValid,
@@ -351,7 +351,7 @@ fn bound_key<H: HeaderList + ?Sized>(
 ) -> Result<Entry, Refusal> {
     let snapshot = passage.plan.snapshot();
     let entry = snapshot.find_id(passage.number, id)?.ok_or(Reason::TokenRevoked)?;
-    if entry.attributes().status == Status::Revoked || has_expired(&entry, passage.now) {
+    if entry.attributes().status == Status::Revoked || has_expired(&entry, passage.clock.now()) {
         return Err(Reason::TokenRevoked.into());
     }
     if !expected(passage, request).accepts(entry.attributes().environment) {

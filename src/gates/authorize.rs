@@ -186,7 +186,7 @@ fn check_rate<O: Observer>(
     };
     let rate = *passage.realm.rates.get(usize::from(number)).ok_or(Reason::Unavailable)?;
     let tag = tag(&passage.realm.name, passage.plan.snapshot().id(entry)?);
-    let now = u64::try_from(passage.now.nanoseconds()).unwrap_or(u64::MAX);
+    let now = u64::try_from(passage.clock.now().nanoseconds()).unwrap_or(u64::MAX);
     match limiter.admit(tag, rate, now) {
         Ok(()) => {
             observer.saw(Gate::RateLimit, Finding::Passed("within the limit"));

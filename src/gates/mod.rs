@@ -29,6 +29,7 @@ use authenticate::{Identity, authenticate};
 use authorize::authorize;
 use early::Early;
 use plan::{RealmPlan, RoutePlan};
+use std::cell::Cell;
 use std::ops::Deref;
 use verdict::{Challenge, Outcome};
 
@@ -86,9 +87,28 @@ struct Passage<'p> {
     /// The number of the realm.
     number: u16,
     realm: &'p RealmPlan,
-    now: Timestamp,
+    clock: Clock,
     routing: Routing<'p>,
     require: &'p [u16],
+}
+
+/// The time of one request: the caller's, or the system's, which is read once and only if it is asked for.
+struct Clock(Cell<Option<Timestamp>>);
+
+impl Clock {
+    #[inline]
+    const fn new(given: Option<Timestamp>) -> Self {
+        Self(Cell::new(given))
+    }
+
+    #[inline]
+    fn now(&self) -> Timestamp {
+        self.0.get().unwrap_or_else(|| {
+            let now = Timestamp::coarse_now();
+            self.0.set(Some(now));
+            now
+        })
+    }
 }
 
 /// Whether a route matched.
@@ -111,7 +131,7 @@ fn pass<'r, H: HeaderList + ?Sized, O: Observer>(
     observer: &mut O,
     outcome: &mut Outcome<'r>,
 ) -> Result<Reason, Refusal> {
-    let now = request.now.unwrap_or_else(Timestamp::coarse_now);
+    let clock = Clock::new(request.now);
     let Some((number, realm)) = plan.realm(request.realm) else {
         observer.saw(
             Gate::Snapshot,
@@ -120,7 +140,7 @@ fn pass<'r, H: HeaderList + ?Sized, O: Observer>(
         return Err(Reason::Unavailable.into());
     };
     outcome.realm = Some(number);
-    if let Some(why) = plan.unusable(realm, now) {
+    if let Some(why) = plan.unusable(realm, &clock) {
         observer.saw(Gate::Snapshot, Finding::Refused(Reason::Unavailable, why));
         return Err(Reason::Unavailable.into());
     }
@@ -178,7 +198,7 @@ fn pass<'r, H: HeaderList + ?Sized, O: Observer>(
     }
 
     // Gates 4 and 5.
-    let passage = Passage { plan, number, realm, now, routing, require };
+    let passage = Passage { plan, number, realm, clock, routing, require };
     let mut identity = Identity::default();
     authenticate(&passage, request, &early, &mut scratch, &mut identity, outcome, observer)?;
     outcome.key = identity.key;

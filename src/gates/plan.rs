@@ -1,6 +1,7 @@
 //! A snapshot made ready to decide from: names resolved to numbers, formats and routes compiled, digest
 //! keys derived.
 
+use super::Clock;
 use super::answer::Template;
 use super::router::Router;
 use crate::digest::{Digest, DigestKey, pepper_check, sha256};
@@ -172,12 +173,13 @@ impl Plan {
 
     /// Why nothing can be decided for `realm` at `now`, if so.
     #[inline]
-    pub(super) fn unusable(&self, realm: &RealmPlan, now: Timestamp) -> Option<&'static str> {
+    pub(super) fn unusable(&self, realm: &RealmPlan, clock: &Clock) -> Option<&'static str> {
         let header = self.snapshot.header();
         if self.snapshot.is_damaged() {
             return Some("the snapshot is damaged");
         }
-        if header.max_age != 0 && now > Timestamp::from_seconds(header.created.saturating_add(header.max_age))
+        if header.max_age != 0
+            && clock.now() > Timestamp::from_seconds(header.created.saturating_add(header.max_age))
         {
             return Some("the snapshot is past its max_age");
         }
