@@ -8,7 +8,7 @@ use std::fs;
 use std::path::PathBuf;
 
 fn vectors(folder: &str) -> Vec<(String, Value)> {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/vectors").join(folder);
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("testdata/vectors").join(folder);
     let mut files: Vec<PathBuf> = fs::read_dir(&folder)
         .expect("the vectors stand beside the repository")
         .map(|entry| entry.unwrap().path())

@@ -93,7 +93,7 @@ fn expected(reason: &str) -> Option<Result<(), Fault>> {
 
 #[test]
 fn vectors() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/vectors");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/vectors");
     for (name, least) in [("tokens.json", 120), ("aver.json", 15), ("interstellas.json", 20)] {
         let file: Value = serde_json::from_slice(&std::fs::read(folder.join(name)).unwrap()).unwrap();
         let realms = realms(&file);
