@@ -64,7 +64,7 @@ fn the_soonest_to_expire_are_named_first() {
 /// is opened.
 #[test]
 fn damage_is_found_and_its_part_is_named() {
-    for (keys, checked_when_opened) in [(0, true), (380_000, false)] {
+    for (keys, checked_when_opened) in [(0, true), (420_000, false)] {
         let shop = Shop::new();
         let made = (0..keys).map(|n| {
             format!("{{\"realm\":\"shop\",\"id\":\"k{n}\",\"key\":\"made-{n}\",\"tenant\":\"t\"}}\n")
