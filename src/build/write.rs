@@ -11,7 +11,7 @@ use crate::realm::Realm;
 use std::io::{self, Seek, SeekFrom, Write};
 
 /// Where writes end in the file: multiples of the size of a huge page, so that the system may keep what is
-/// written, and what servers map, in huge pages. It makes lookups in a large index a third faster.
+/// written, and what servers map, in huge pages.
 const HUGE_PAGE: usize = 2 << 20;
 /// How much is written at once, in bytes.
 const WRITE: usize = 2 * HUGE_PAGE;
