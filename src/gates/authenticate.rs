@@ -133,13 +133,8 @@ pub(super) fn authenticate<'h, H: HeaderList + ?Sized, O: Observer>(
             // What was taken out, for up to four credentials; further ones are taken out again when their
             // turn comes.
             let mut presented: ArrayVec<Presented<'h>, 4> = ArrayVec::new_const();
-            let mut take = |number, outcome: &mut _, observer: &mut _| {
-                let credential = passage.realm.credential(number).ok_or(Reason::Unavailable)?;
-                let taken = credential.extractor.extract(request.headers, scratch);
-                settle(credential, number, &taken, outcome, observer).cloned()
-            };
             for &number in several {
-                let taken = take(number, outcome, observer)?;
+                let taken = take(passage, request, number, scratch, outcome, observer)?;
                 let _ = presented.try_push(taken);
             }
             for (at, &number) in several.iter().enumerate() {
@@ -147,9 +142,7 @@ pub(super) fn authenticate<'h, H: HeaderList + ?Sized, O: Observer>(
                 let presented = match presented.get(at) {
                     Some(presented) => presented,
                     None => {
-                        let credential = passage.realm.credential(number).ok_or(Reason::Unavailable)?;
-                        let taken = credential.extractor.extract(request.headers, scratch);
-                        again = settle(credential, number, &taken, outcome, observer)?.clone();
+                        again = take(passage, request, number, scratch, outcome, observer)?;
                         &again
                     }
                 };
@@ -163,6 +156,20 @@ pub(super) fn authenticate<'h, H: HeaderList + ?Sized, O: Observer>(
         identity.key = bound;
     }
     Ok(())
+}
+
+/// Takes one of several required credentials out of the request.
+fn take<'h, H: HeaderList + ?Sized, O: Observer>(
+    passage: &Passage<'_>,
+    request: &Request<'h, H>,
+    number: u16,
+    scratch: &mut Scratch,
+    outcome: &mut Outcome<'_>,
+    observer: &mut O,
+) -> Result<Presented<'h>, Refusal> {
+    let credential = passage.realm.credential(number).ok_or(Reason::Unavailable)?;
+    let taken = credential.extractor.extract(request.headers, scratch);
+    settle(credential, number, &taken, outcome, observer).cloned()
 }
 
 /// Verifies one credential that was taken out, and adds what it says of the client to `identity`.

@@ -3,11 +3,11 @@
 //! Hashes tell whether bytes are those that were written; this tells whether they were written by
 //! somebody who keeps to docs/FORMAT.md. Reading never depends on it for its bounds.
 
-use super::view::{Entry, Placed, Snapshot};
+use super::view::{Entry, Placed, Snapshot, stored_ranges};
 use crate::format::header::FormatError;
 use crate::format::record::{ATTRIBUTES_LENGTH, RECORD_LENGTH, Slot};
 use crate::format::table::Table;
-use crate::format::{home, id_prefix, u32_at};
+use crate::format::{home, id_prefix};
 use crate::realm::CredentialKind;
 
 const fn malformed(what: &'static str) -> FormatError {
@@ -179,23 +179,17 @@ fn ascending<'a>(
 
 /// Whether the bytes are a list of addresses: ranges that ascend and neither touch nor overlap.
 fn is_address_list(list: &[u8]) -> bool {
-    let read = || {
-        let (n4, n6) = (u32_at(list, 0)? as usize, u32_at(list, 4)? as usize);
-        let (v4, v6) = list.get(8..)?.split_at_checked(n4.checked_mul(8)?)?;
-        let v4 = v4.as_chunks::<4>().0.iter().map(|bytes| u128::from(u32::from_le_bytes(*bytes)));
-        let whole = v6.len() == n6.checked_mul(32)?;
-        let v6 = v6.as_chunks::<16>().0.iter().map(|bytes| u128::from_le_bytes(*bytes));
-        Some(whole && are_apart(v4) && are_apart(v6))
-    };
-    read().unwrap_or(false)
+    stored_ranges(list).is_some_and(|(v4, v6)| {
+        let v4 = v4.iter().map(|range| range.map(|bytes| u128::from(u32::from_le_bytes(bytes))));
+        let v6 = v6.iter().map(|range| range.map(u128::from_le_bytes));
+        are_apart(v4) && are_apart(v6)
+    })
 }
 
-/// Whether these firsts and lasts, in turn, are ranges in order with something between each and the next.
-fn are_apart(numbers: impl Iterator<Item = u128>) -> bool {
-    let numbers: Vec<u128> = numbers.collect();
-    let (ranges, rest) = numbers.as_chunks::<2>();
-    rest.is_empty()
-        && ranges.iter().all(|[first, last]| first <= last)
+/// Whether these ranges are in order, with something between each and the next.
+fn are_apart(ranges: impl Iterator<Item = [u128; 2]>) -> bool {
+    let ranges: Vec<[u128; 2]> = ranges.collect();
+    ranges.iter().all(|[first, last]| first <= last)
         && ranges
             .is_sorted_by(|[_, last], [first, _]| last.checked_add(1).is_some_and(|after| after < *first))
 }

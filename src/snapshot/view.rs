@@ -10,6 +10,7 @@ use crate::format::record::{Attributes, PEPPER_LENGTH, RECORD_LENGTH, Slot};
 use crate::format::table::Table;
 use crate::format::{HASH_LENGTH, PAGE, bytes_at, home, id_prefix, u32_at};
 use crate::realm::{Configuration, Realm};
+use crate::request::address::in_ranges;
 use hashbrown::HashMap;
 use std::net::IpAddr;
 use std::ops::Range;
@@ -494,27 +495,35 @@ impl<'a> Scopes<'a> {
     }
 }
 
-/// Whether the list with these bytes (docs/FORMAT.md section 4) contains the address; `None` where the
+/// The ranges of a stored list: pairs of a first and a last address, each in so many bytes.
+type StoredRanges<'a, const N: usize> = &'a [[[u8; N]; 2]];
+
+/// The ranges of the list with these bytes (docs/FORMAT.md section 4), IPv4 and IPv6; `None` where the
 /// bytes are no list.
-fn stored_list_contains(list: &[u8], address: IpAddr) -> Option<bool> {
+pub(super) fn stored_ranges(list: &[u8]) -> Option<(StoredRanges<'_, 4>, StoredRanges<'_, 16>)> {
     let (n4, n6) = (u32_at(list, 0)? as usize, u32_at(list, 4)? as usize);
     let (v4, v6) = list.get(8..)?.split_at_checked(n4.checked_mul(8)?)?;
-    if v6.len() != n6.checked_mul(32)? {
-        return None;
-    }
-    Some(match address.to_canonical() {
-        IpAddr::V4(address) => {
-            holds::<4>(v4.as_chunks().0, |bytes| u32::from_le_bytes(bytes).into(), address.to_bits().into())
-        }
-        IpAddr::V6(address) => holds::<16>(v6.as_chunks().0, u128::from_le_bytes, address.to_bits()),
-    })
+    let whole = v6.len() == n6.checked_mul(32)?;
+    whole.then_some((v4.as_chunks().0.as_chunks().0, v6.as_chunks().0.as_chunks().0))
 }
 
-/// Whether one of these ranges, stored as pairs of numbers of `N` bytes and ascending, holds `value`.
-fn holds<const N: usize>(numbers: &[[u8; N]], read: impl Fn([u8; N]) -> u128, value: u128) -> bool {
-    let ranges = numbers.as_chunks::<2>().0;
-    let after = ranges.partition_point(|[first, _]| read(*first) <= value);
-    after.checked_sub(1).and_then(|at| ranges.get(at)).is_some_and(|[_, last]| value <= read(*last))
+/// Whether a stored list contains the address; `None` where the bytes are no list.
+fn stored_list_contains(list: &[u8], address: IpAddr) -> Option<bool> {
+    fn read<const N: usize, T>(
+        ranges: StoredRanges<'_, N>,
+        number: impl Fn([u8; N]) -> T,
+        at: usize,
+    ) -> (T, T) {
+        let [first, last] = ranges.get(at).copied().unwrap_or([[0; N]; 2]);
+        (number(first), number(last))
+    }
+    let (v4, v6) = stored_ranges(list)?;
+    Some(match address.to_canonical() {
+        IpAddr::V4(address) => in_ranges(v4.len(), |at| read(v4, u32::from_le_bytes, at), &address.to_bits()),
+        IpAddr::V6(address) => {
+            in_ranges(v6.len(), |at| read(v6, u128::from_le_bytes, at), &address.to_bits())
+        }
+    })
 }
 
 fn part_name(kind: u32) -> &'static str {
