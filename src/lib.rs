@@ -19,6 +19,7 @@ pub mod format;
 pub mod gates;
 pub mod keyring;
 pub mod limits;
+pub mod memory;
 pub mod realm;
 pub mod reason;
 pub mod record;

@@ -1,8 +1,8 @@
 //! M: what one dependent read of a cache line costs in memory of the index's size and kind.
 
 use crate::random::{Random, mix};
+use keyward::memory::Bytes;
 use keyward::snapshot::Mode;
-use keyward::snapshot::map::Bytes;
 use std::fs::{self, File, Permissions};
 use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::PermissionsExt;

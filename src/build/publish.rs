@@ -3,7 +3,7 @@
 use super::BuildError;
 use crate::format::PAGE;
 use crate::format::header::{FormatError, Header};
-use crate::snapshot::map::open_file;
+use crate::memory::open_file;
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Read};

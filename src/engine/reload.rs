@@ -6,7 +6,7 @@ use crate::format::header::FormatError;
 use crate::gates::{Plan, PlanError};
 use crate::keyring::Keyring;
 use crate::limits::Limiter;
-use crate::snapshot::map::{Bytes, open_file};
+use crate::memory::{Bytes, open_file};
 use crate::snapshot::{Check, Snapshot, SnapshotError};
 use parking_lot::Mutex;
 use std::io;

@@ -1,23 +1,11 @@
 //! A snapshot that is open: its bytes in memory, checked, and what can be asked of them.
 
-pub mod map;
 mod pages;
 mod structure;
 mod view;
 
+pub use crate::memory::Mode;
 pub use view::{CredentialPlace, Damaged, Entry, PepperEntry, Scopes, Snapshot, SnapshotError};
-
-/// How a snapshot's bytes come into memory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum Mode {
-    /// The file is mapped, and shared by all processes that map it. Only files that nobody may write to
-    /// are mapped, which is how they are published; any other is copied.
-    #[default]
-    Map,
-    /// The file is read into private memory, in huge pages where the system has them. Whatever happens
-    /// to the file afterwards does not matter.
-    Copy,
-}
 
 /// When the hashes of a snapshot's pages are compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]

@@ -5,8 +5,8 @@
 //! that it was; [`Pages::check_all`] does the rest whenever the host likes, after which no bit is looked
 //! at any more.
 
-use super::map::Bytes;
 use crate::format::{HASH_LENGTH, PAGE};
+use crate::memory::Bytes;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 

@@ -1,7 +1,6 @@
 //! What can be asked of an open snapshot. Every accessor answers from bytes that were checked, and says
 //! [`Damaged`] where they were not what was written or cannot be what they say.
 
-use super::map::Bytes;
 use super::pages::Pages;
 use super::{Check, SMALL};
 use crate::digest::Digest;
@@ -9,6 +8,7 @@ use crate::format::header::{FormatError, Header, Kind, Section};
 use crate::format::record::{Attributes, PEPPER_LENGTH, RECORD_LENGTH, Slot};
 use crate::format::table::Table;
 use crate::format::{HASH_LENGTH, PAGE, bytes_at, home, id_prefix, u32_at};
+use crate::memory::Bytes;
 use crate::realm::{Configuration, Realm};
 use crate::request::address::in_ranges;
 use hashbrown::HashMap;

@@ -2,7 +2,7 @@
 
 use crate::support::{BUILD, Shop, assert_code, assert_refused, json, stderr};
 use keyward::build::Publisher;
-use keyward::snapshot::map::Bytes;
+use keyward::memory::Bytes;
 use keyward::snapshot::{Check, Snapshot};
 use std::fmt::Write as _;
 use std::fs;

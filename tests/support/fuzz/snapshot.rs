@@ -5,7 +5,7 @@ use crate::ask::{ask_engine, ask_snapshot};
 use crate::forge::Forge;
 use crate::{KEYRING, keyring, options, snapshot};
 use keyward::engine::Engine;
-use keyward::snapshot::map::Bytes;
+use keyward::memory::Bytes;
 use keyward::snapshot::{Check, Snapshot};
 use std::sync::OnceLock;
 

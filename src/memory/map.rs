@@ -1,6 +1,5 @@
-//! The bytes of a file in memory: mapped or copied. The one home of `mmap`.
+//! The bytes of a file that does not change: mapped or copied.
 
-use super::Mode;
 use memmap2::{Advice, Mmap, MmapMut};
 use rustix::fs::OFlags;
 use std::fs::{File, OpenOptions};
@@ -8,6 +7,18 @@ use std::io::{self, Read};
 use std::ops::Deref;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
+
+/// How a snapshot's bytes come into memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Mode {
+    /// The file is mapped, and shared by all processes that map it. Only files that nobody may write to
+    /// are mapped, which is how they are published; any other is copied.
+    #[default]
+    Map,
+    /// The file is read into private memory, in huge pages where the system has them. Whatever happens
+    /// to the file afterwards does not matter.
+    Copy,
+}
 
 /// Opens the file at `path` for reading, without waiting where it is a pipe that nobody writes to:
 /// [`Bytes::open`] refuses that.
