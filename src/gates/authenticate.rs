@@ -130,30 +130,47 @@ pub(super) fn authenticate<'h, H: HeaderList + ?Sized, O: Observer>(
             verify_one(passage, request, number, presented, scratch, form, identity, outcome, observer)?;
         }
         several => {
-            // What was taken out, for up to four credentials; further ones are taken out again when their
-            // turn comes.
-            let mut presented: ArrayVec<Presented<'h>, 4> = ArrayVec::new_const();
-            for &number in several {
-                let taken = take(passage, request, number, scratch, outcome, observer)?;
-                let _ = presented.try_push(taken);
-            }
-            for (at, &number) in several.iter().enumerate() {
-                let again;
-                let presented = match presented.get(at) {
-                    Some(presented) => presented,
-                    None => {
-                        again = take(passage, request, number, scratch, outcome, observer)?;
-                        &again
-                    }
-                };
-                let form = early.as_ref().filter(|early| early.credential == number).map(|early| &early.form);
-                verify_one(passage, request, number, presented, scratch, form, identity, outcome, observer)?;
-            }
+            authenticate_each(passage, request, several, early, scratch, identity, outcome, observer)?;
         }
     }
     if !identity.by_key {
         let bound = identity.bound().next().copied();
         identity.key = bound;
+    }
+    Ok(())
+}
+
+/// [`authenticate`] where there are several credentials, or none.
+#[inline(never)]
+#[expect(clippy::too_many_arguments, reason = "one step of `authenticate`, with all that it has at hand")]
+fn authenticate_each<'h, H: HeaderList + ?Sized, O: Observer>(
+    passage: &Passage<'_>,
+    request: &Request<'h, H>,
+    several: &[u16],
+    early: &Option<Early<'h>>,
+    scratch: &mut Scratch,
+    identity: &mut Identity<'h>,
+    outcome: &mut Outcome<'_>,
+    observer: &mut O,
+) -> Result<(), Refusal> {
+    // What was taken out, for up to four credentials; further ones are taken out again when their
+    // turn comes.
+    let mut presented: ArrayVec<Presented<'h>, 4> = ArrayVec::new_const();
+    for &number in several {
+        let taken = take(passage, request, number, scratch, outcome, observer)?;
+        let _ = presented.try_push(taken);
+    }
+    for (at, &number) in several.iter().enumerate() {
+        let again;
+        let presented = match presented.get(at) {
+            Some(presented) => presented,
+            None => {
+                again = take(passage, request, number, scratch, outcome, observer)?;
+                &again
+            }
+        };
+        let form = early.as_ref().filter(|early| early.credential == number).map(|early| &early.form);
+        verify_one(passage, request, number, presented, scratch, form, identity, outcome, observer)?;
     }
     Ok(())
 }
@@ -173,7 +190,7 @@ fn take<'h, H: HeaderList + ?Sized, O: Observer>(
 }
 
 /// Verifies one credential that was taken out, and adds what it says of the client to `identity`.
-#[inline]
+#[inline(always)]
 #[expect(clippy::too_many_arguments, reason = "one step of `authenticate`, with all that it has at hand")]
 fn verify_one<'h, H: HeaderList + ?Sized, O: Observer>(
     passage: &Passage<'_>,
@@ -201,7 +218,7 @@ fn verify_one<'h, H: HeaderList + ?Sized, O: Observer>(
 }
 
 /// Verifies a credential by the rules of its kind.
-#[inline]
+#[inline(always)]
 #[expect(clippy::too_many_arguments, reason = "one step of `authenticate`, with all that it has at hand")]
 fn verify_kind<'h, H: HeaderList + ?Sized>(
     passage: &Passage<'_>,
@@ -268,7 +285,7 @@ fn expected<H: HeaderList + ?Sized>(passage: &Passage<'_>, request: &Request<'_,
     }
 }
 
-#[inline]
+#[inline(always)]
 fn verify_key<H: HeaderList + ?Sized>(
     passage: &Passage<'_>,
     request: &Request<'_, H>,
@@ -285,7 +302,7 @@ fn verify_key<H: HeaderList + ?Sized>(
         _ => return Err(Reason::MalformedCredential.into()),
     };
     // Asked for while the record is on its way.
-    let expected = expected(passage, request);
+    let (expected, now) = (expected(passage, request), passage.clock.now());
     let mut found = None;
     for pepper in 0..keys.digest_keys.len() {
         let own;
@@ -311,10 +328,10 @@ fn verify_key<H: HeaderList + ?Sized>(
     if attributes.status == Status::Revoked {
         return Err(Reason::Revoked.into());
     }
-    if passage.clock.now() < Timestamp::from_seconds(attributes.not_before) {
+    if now < Timestamp::from_seconds(attributes.not_before) {
         return Err(Reason::NotYetValid.into());
     }
-    if has_expired(&entry, passage.clock.now()) {
+    if has_expired(&entry, now) {
         return Err(Reason::Expired.into());
     }
     if !expected.accepts(attributes.environment) {

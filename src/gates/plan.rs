@@ -11,6 +11,7 @@ use crate::realm::key_format::{Fit, Matcher};
 use crate::realm::{Credential, CredentialKind, KeyRules, Realm, TokenRules, Unmatched};
 use crate::reason::Reason;
 use crate::request::address::ProxyList;
+use crate::request::bytes::same;
 use crate::request::credential::{Extractor, Form, Presented, Scratch, Source};
 use crate::request::path::NormalPath;
 use crate::snapshot::Snapshot;
@@ -160,7 +161,7 @@ impl Plan {
     pub(super) fn realm(&self, name: &str) -> Option<(u16, &RealmPlan)> {
         // Few servers have many, and names of other lengths are passed over at once.
         let number = if self.names.len() <= FEW_REALMS {
-            self.names.iter().position(|known| known.len() == name.len() && **known == *name)?
+            self.names.iter().position(|known| same(known.as_bytes(), name.as_bytes()))?
         } else {
             self.names.binary_search_by(|known| (**known).cmp(name)).ok()?
         };
@@ -273,6 +274,7 @@ impl RealmPlan {
     }
 
     /// The environment that a request for `host` expects.
+    #[inline]
     pub(super) fn host_environment(&self, host: Option<&[u8]>) -> Expected {
         let Some(hosts) = &self.hosts else { return Expected::Any };
         let name = without_port(host.unwrap_or_default());
@@ -282,7 +284,8 @@ impl RealmPlan {
     /// The environment of that name.
     #[inline]
     pub(super) fn named_environment(&self, name: &str) -> Expected {
-        let number = self.environments.iter().zip(0..).find(|(known, _)| ***known == *name);
+        let number =
+            self.environments.iter().zip(0..).find(|(known, _)| same(known.as_bytes(), name.as_bytes()));
         number.map_or(Expected::Nothing, |(_, number)| Expected::Environment(number))
     }
 }
@@ -310,6 +313,9 @@ impl Expected {
     }
 }
 
+/// Up to how many hosts are looked at one after the other.
+const FEW_HOSTS: usize = 8;
+
 /// The longest host name, in bytes (RFC 1035 section 2.3.4). What is longer is in no map.
 const HOST_LIMIT: usize = 253;
 
@@ -325,6 +331,9 @@ impl Hosts {
     #[inline]
     fn environment(&self, name: &[u8]) -> Option<u8> {
         let place = |name: &[u8]| {
+            if self.0.len() <= FEW_HOSTS {
+                return self.0.iter().find(|(host, _)| same(host, name)).map(|&(_, environment)| environment);
+            }
             let found = self.0.binary_search_by(|(host, _)| (host.len(), &**host).cmp(&(name.len(), name)));
             self.0.get(found.ok()?).map(|(_, environment)| *environment)
         };
@@ -339,7 +348,11 @@ impl Hosts {
 }
 
 /// A host without its port, which is a last `:` and digits.
+#[inline]
 fn without_port(host: &[u8]) -> &[u8] {
+    if host.last().is_none_or(|last| !last.is_ascii_digit()) {
+        return host;
+    }
     let digits = host.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
     match host.split_at_checked(host.len() - digits) {
         Some(([name @ .., b':'], [_, ..])) => name,

@@ -5,8 +5,8 @@
 //! of a segment. No path visits a node twice, so the worst path costs no more than the table is large.
 
 use crate::realm::{PathError, Segment, segments};
+use crate::request::bytes::{same, word};
 use crate::request::path::NormalPath;
-use hashbrown::HashMap;
 use std::cmp::Ordering;
 use thiserror::Error;
 
@@ -54,7 +54,7 @@ impl Methods {
     #[inline]
     fn route(&self, method: &[u8]) -> Option<usize> {
         let listing = |method: &[u8]| {
-            self.listed.iter().find(|(listed, _)| **listed == *method).map(|&(_, route)| route)
+            self.listed.iter().find(|(listed, _)| same(listed, method)).map(|&(_, route)| route)
         };
         match self.every.or_else(|| listing(method)) {
             None if method == b"HEAD" => listing(b"GET"),
@@ -83,15 +83,6 @@ impl Methods {
             }
         }
         Ok(())
-    }
-}
-
-/// The first eight bytes of a text, filled up with zeros, which no path contains.
-#[inline(always)]
-fn word(text: &[u8]) -> u64 {
-    match text.first_chunk() {
-        Some(word) => u64::from_le_bytes(*word),
-        None => text.iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte)),
     }
 }
 
@@ -168,8 +159,8 @@ impl Node {
     fn literal(&self, segment: Found<'_>) -> Option<usize> {
         // Most are told apart by their heads alone, and there are few.
         if self.literals.len() <= FEW {
-            let same = |literal: &&Literal| literal.head == segment.head && *literal.text == *segment.text;
-            return self.literals.iter().find(same).map(|literal| literal.child);
+            let fits = |literal: &&Literal| literal.head == segment.head && same(&literal.text, segment.text);
+            return self.literals.iter().find(fits).map(|literal| literal.child);
         }
         Some(self.literals.get(self.place(segment).ok()?)?.child)
     }
@@ -179,9 +170,6 @@ impl Node {
 pub struct Router {
     /// The first is the root.
     nodes: Vec<Node>,
-    /// The nodes behind paths of literal segments alone, by the whole path. Nothing is more specific than
-    /// such a path, so a request for one of them needs no look at the tree.
-    literal_paths: HashMap<Box<[u8]>, usize>,
 }
 
 impl Router {
@@ -190,7 +178,7 @@ impl Router {
     pub fn new<'a>(
         routes: impl IntoIterator<Item = (&'a str, Option<&'a [String]>)>,
     ) -> Result<Self, RouterError> {
-        let mut router = Self { nodes: vec![Node::default()], literal_paths: HashMap::new() };
+        let mut router = Self { nodes: vec![Node::default()] };
         for (index, (path, methods)) in routes.into_iter().enumerate() {
             if methods.is_some_and(<[String]>::is_empty) {
                 return Err(RouterError::NoMethods { path: path.to_owned() });
@@ -217,9 +205,6 @@ impl Router {
                 // The last one: nothing can follow it.
                 Segment::Rest(_) => return Ok(&mut self.nodes[node].rest),
             };
-        }
-        if segments.iter().all(|segment| matches!(segment, Segment::Literal(_))) {
-            self.literal_paths.insert(path.as_bytes().into(), node);
         }
         Ok(&mut self.nodes[node].end)
     }
@@ -253,12 +238,7 @@ impl Router {
     /// The most specific path that matches decides, even where only a less specific one has the method.
     #[inline]
     pub fn route(&self, path: NormalPath<'_>, method: &[u8]) -> Option<usize> {
-        let path = path.as_bytes();
-        let methods = match self.literal_paths.get(path) {
-            Some(&node) => self.nodes.get(node)?.end.as_ref()?,
-            None => self.find(0, Some(path.strip_prefix(b"/")?))?,
-        };
-        methods.route(method)
+        self.find(0, Some(path.as_bytes().strip_prefix(b"/")?))?.route(method)
     }
 
     /// The routes of the most specific path from `node` on that matches; `segments` is `None` where the

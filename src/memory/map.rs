@@ -26,6 +26,9 @@ pub(crate) fn open_file(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).custom_flags(OFlags::NONBLOCK.bits() as i32).open(path)
 }
 
+/// Bytes that the processor brings at one time.
+const CACHE_LINE: usize = 64;
+
 /// Bytes that do not change any more.
 pub struct Bytes(Holder);
 
@@ -66,24 +69,17 @@ impl Bytes {
         matches!(self.0, Holder::Mapped(_))
     }
 
-    /// Asks the processor to bring the cache line at `offset` closer, and does not wait for it. Nothing
-    /// happens past the end.
+    /// Asks the processor to bring the `lines` cache lines from `offset` on closer, and does not wait for
+    /// them. Nothing happens past the end.
     ///
     /// A load would do the same, but the processor holds back what comes some hundred instructions after
     /// it until it has arrived, and a verify wants to do more than that meanwhile.
     #[inline]
-    #[cfg_attr(target_arch = "x86_64", expect(unsafe_code, reason = "a hint that no safe function gives"))]
-    pub fn prefetch(&self, offset: usize) {
-        let Some(byte) = self.get(offset) else { return };
-        #[cfg(target_arch = "x86_64")]
-        // SAFETY: the address is that of a byte that is borrowed here. The instruction is a hint: it reads
-        // nothing that the program sees, and faults at no address.
-        unsafe {
-            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-            _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(byte).cast());
+    pub fn prefetch(&self, offset: usize, lines: usize) {
+        let behind = self.get(offset..).unwrap_or_default();
+        for line in behind.chunks(CACHE_LINE).take(lines) {
+            prefetch(line);
         }
-        #[cfg(not(target_arch = "x86_64"))]
-        std::hint::black_box(*byte);
     }
 
     #[expect(unsafe_code, reason = "the one mapping of a file; see the comment on the block")]
@@ -98,6 +94,23 @@ impl Bytes {
         // cut short ends the process (SIGBUS) instead of letting anyone in. `Mode::Copy` is for hosts that
         // cannot live with that.
         unsafe { Mmap::map(file) }
+    }
+}
+
+/// Asks the processor to bring the cache line that `bytes` starts in closer.
+#[inline]
+#[cfg_attr(target_arch = "x86_64", expect(unsafe_code, reason = "a hint that no safe function gives"))]
+fn prefetch(bytes: &[u8]) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: the address is that of borrowed bytes. The instruction is a hint: it reads nothing that the
+    // program sees, and faults at no address.
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_T0>(bytes.as_ptr().cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    if let Some(byte) = bytes.first() {
+        std::hint::black_box(*byte);
     }
 }
 

@@ -30,25 +30,96 @@ fn add_strays(strays: &mut [u8; BLOCK], block: &[u8; BLOCK], belongs: impl Fn(u8
     }
 }
 
-/// As [`all`], for each byte but the last and the byte after it.
+/// Where `end` first stands in `bytes`, or their length; and whether `belongs`, which should be free of
+/// branches, holds for each byte before that place together with the one before it.
 #[inline(always)]
-pub(super) fn all_pairs(bytes: &[u8], belongs: impl Fn(u8, u8) -> bool) -> bool {
-    let mut strays = [0_u8; BLOCK];
-    let mut look_at = |block: &[u8; PAIRS]| {
-        for (index, stray) in strays.iter_mut().enumerate() {
-            *stray |= u8::from(!belongs(block[index], block[index + 1]));
-        }
-    };
-    let Some(last) = bytes.last_chunk() else {
-        return bytes.array_windows().fold(true, |all, &[first, second]| all & belongs(first, second));
-    };
-    let mut rest = bytes;
-    while let (Some(block), Some((_, behind))) = (rest.first_chunk(), rest.split_first_chunk::<BLOCK>()) {
-        look_at(block);
-        rest = behind;
+pub(super) fn pairs_until(bytes: &[u8], end: u8, belongs: impl Fn(u8, u8) -> bool + Copy) -> (usize, bool) {
+    if bytes.first().is_none_or(|&first| first == end) {
+        return (0, true);
     }
-    look_at(last);
-    strays == [0; BLOCK]
+    let until = |first: u32| (1_u128 << first) - 1;
+    if bytes.len() < PAIRS {
+        let mut block = [0; PAIRS];
+        let words = [word(bytes), bytes.get(8..).map_or(0, word)];
+        block
+            .iter_mut()
+            .zip(words.map(u64::to_le_bytes).as_flattened())
+            .for_each(|(place, &byte)| *place = byte);
+        let (strays, ends) = look_at_pairs(&block, end, belongs);
+        let first = (ends | 1 << (8 * (bytes.len() - 1))).trailing_zeros();
+        return (1 + first as usize / 8, strays & until(first) == 0);
+    }
+    let (mut at, mut strays) = (0, 0);
+    loop {
+        // The last block overlaps the one before it, in which `end` was not found.
+        let start = at.min(bytes.len() - PAIRS);
+        let Some(block) = bytes.get(start..).and_then(<[u8]>::first_chunk) else {
+            return (bytes.len(), false);
+        };
+        let (found, ends) = look_at_pairs(block, end, belongs);
+        if ends != 0 {
+            let first = ends.trailing_zeros();
+            return (start + 1 + first as usize / 8, (strays | (found & until(first))) == 0);
+        }
+        strays |= found;
+        if start + PAIRS == bytes.len() {
+            return (bytes.len(), strays == 0);
+        }
+        at += BLOCK;
+    }
+}
+
+/// For each byte of a block but the first, a byte of ones where it does not belong behind the one before
+/// it, and one where it is `end`.
+#[inline(always)]
+fn look_at_pairs(block: &[u8; PAIRS], end: u8, belongs: impl Fn(u8, u8) -> bool) -> (u128, u128) {
+    let (mut strays, mut ends) = ([0; BLOCK], [0; BLOCK]);
+    for index in 0..BLOCK {
+        let (before, byte) = (block[index], block[index + 1]);
+        strays[index] = if belongs(before, byte) { 0 } else { u8::MAX };
+        ends[index] = if byte == end { u8::MAX } else { 0 };
+    }
+    (u128::from_le_bytes(strays), u128::from_le_bytes(ends))
+}
+
+/// Whether two texts are the same: [`PartialEq`] without a call for short ones, as names mostly are.
+#[inline(always)]
+pub(crate) fn same(one: &[u8], other: &[u8]) -> bool {
+    if one.len() != other.len() {
+        return false;
+    }
+    if let (Some(a), Some(b)) = (ends_of::<8>(one), ends_of::<8>(other)) {
+        return if one.len() <= 16 { a == b } else { one == other };
+    }
+    if let (Some(a), Some(b)) = (ends_of::<4>(one), ends_of::<4>(other)) {
+        return a == b;
+    }
+    one.iter().zip(other).fold(0, |differs, (a, b)| differs | (a ^ b)) == 0
+}
+
+/// The first and the last `N` bytes, which may overlap.
+#[inline(always)]
+fn ends_of<const N: usize>(text: &[u8]) -> Option<(&[u8; N], &[u8; N])> {
+    Some((text.first_chunk()?, text.last_chunk()?))
+}
+
+/// The first eight bytes of a text as a little-endian number, filled up with zeros.
+#[inline(always)]
+pub(crate) fn word(text: &[u8]) -> u64 {
+    if let Some(word) = text.first_chunk() {
+        return u64::from_le_bytes(*word);
+    }
+    if let Some((first, last)) = ends_of::<4>(text) {
+        // What both ends cover is the same in both.
+        let beyond = 8 * (text.len() - 4);
+        return u64::from(u32::from_le_bytes(*first)) | u64::from(u32::from_le_bytes(*last)) << beyond;
+    }
+    match *text {
+        [] => 0,
+        [a] => u64::from(a),
+        [a, b] => u64::from(u16::from_le_bytes([a, b])),
+        [a, b, c, ..] => u64::from(u32::from_le_bytes([a, b, c, 0])),
+    }
 }
 
 /// Whether `byte` is in a block.
@@ -223,8 +294,28 @@ mod tests {
                 prop_assert_eq!(position(&bytes, sought), bytes.iter().position(|&byte| byte == sought));
                 prop_assert_eq!(last_position(&bytes, sought), bytes.iter().rposition(|&byte| byte == sought));
             }
-            let rises = |first, second| first <= second;
-            prop_assert_eq!(all_pairs(&bytes, rises), bytes.is_sorted());
+            for end in [b':', b'~', b'='] {
+                let rises = |first, second| first <= second;
+                let place = bytes.iter().position(|&byte| byte == end).unwrap_or(bytes.len());
+                let sorted = bytes[..place].is_sorted();
+                prop_assert_eq!(pairs_until(&bytes, end, rises), (place, sorted));
+            }
+            prop_assert_eq!(word(&bytes).to_le_bytes().to_vec(), {
+                let mut first: Vec<u8> = bytes.iter().copied().take(8).collect();
+                first.resize(8, 0);
+                first
+            });
+        }
+
+        #[test]
+        fn texts_are_the_same_where_they_are_equal(mut bytes in runs(), at in any::<prop::sample::Index>()) {
+            prop_assert!(same(&bytes, &bytes.clone()));
+            prop_assert!(!same(&bytes, &[&bytes[..], b"x"].concat()));
+            let as_they_were = bytes.clone();
+            if let Some(byte) = (!bytes.is_empty()).then(|| at.get_mut(&mut bytes)) {
+                *byte ^= 4;
+                prop_assert!(!same(&bytes, &as_they_were));
+            }
         }
     }
 }

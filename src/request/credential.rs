@@ -179,11 +179,13 @@ impl Scheme {
 /// What stands after `scheme`, which is in lower-case letters, and the spaces behind it.
 #[inline]
 fn after_scheme<'h, const LENGTH: usize>(scheme: &[u8; LENGTH], value: &'h [u8]) -> Option<&'h [u8]> {
-    let (found, rest) = bytes::trim(value).split_first_chunk::<LENGTH>()?;
-    let ends = matches!(rest, [] | [b' ', ..]);
+    const { assert!(LENGTH <= 8, "a scheme is compared as one word") };
+    let value = bytes::trim(value);
     // Of a letter, the bit is the case; nothing else becomes a letter by it.
-    let differs = found.iter().zip(scheme).fold(0, |all, (byte, letter)| all | ((byte | 0x20) ^ letter));
-    (ends && differs == 0).then(|| bytes::without_leading_spaces(rest))
+    let differs = (bytes::word(value) | u64::from_le_bytes([0x20; 8])) ^ bytes::word(scheme);
+    let rest = value.get(LENGTH..)?;
+    let ends = matches!(rest, [] | [b' ', ..]);
+    (ends && differs << (64 - 8 * LENGTH) == 0).then(|| bytes::without_leading_spaces(rest))
 }
 
 /// The name of a header, ready to be compared.

@@ -98,18 +98,17 @@ static CLASSES: [Class; 256] = {
 /// The normal form of the path of a request target, which ends at the first `?`.
 #[inline]
 pub fn normalize<'a>(target: &'a [u8], buffer: &'a mut PathBuffer) -> Result<NormalPath<'a>, AmbiguousPath> {
-    let end = bytes::position(target, b'?').unwrap_or(target.len());
-    let path = target.get(..end).unwrap_or_default();
-    if path.first() != Some(&b'/') {
-        return Err(AmbiguousPath);
-    }
     // Most paths are plain, and one look at many bytes together says so.
-    let plain = bytes::all_pairs(path, |before, byte| {
+    let (end, plain) = bytes::pairs_until(target, b'?', |before, byte| {
         let visible = byte.wrapping_sub(0x21) <= 0x7E - 0x21;
         let special = (byte == b'%') | (byte == b'#') | (byte == b'\\');
         let doubtful = (before == b'/') & ((byte == b'/') | (byte == b'.'));
         visible & !special & !doubtful
     });
+    let path = target.get(..end).unwrap_or_default();
+    if path.first() != Some(&b'/') {
+        return Err(AmbiguousPath);
+    }
     if plain { Ok(NormalPath(path)) } else { closer_look(path, buffer) }
 }
 

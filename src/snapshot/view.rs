@@ -104,7 +104,7 @@ pub struct PepperEntry {
 }
 
 /// Records that are sent for ahead of a lookup.
-const PREFETCHED: usize = 4;
+const PREFETCHED: usize = 8;
 
 fn usize_range(range: Range<u64>) -> Option<Range<usize>> {
     Some(usize::try_from(range.start).ok()?..usize::try_from(range.end).ok()?)
@@ -349,9 +349,7 @@ impl Snapshot {
     pub fn prefetch(&self, digest: &Digest) {
         let first = home(digest.prefix(), self.header.capacity) * RECORD_LENGTH as u64;
         let offset = usize::try_from(self.index.offset + first).unwrap_or(usize::MAX);
-        for ahead in 0..PREFETCHED {
-            self.pages.bytes().prefetch(offset.saturating_add(ahead * RECORD_LENGTH));
-        }
+        self.pages.bytes().prefetch(offset, PREFETCHED);
     }
 
     /// The record in that slot; `None` for a free one.
