@@ -262,8 +262,7 @@ fn every_field_of_every_record_at_its_edges() {
     let fields = [
         (0, 8),
         (24, 8),
-        (32, 5),
-        (37, 1),
+        (32, 6),
         (38, 4),
         (42, 3),
         (45, 3),
@@ -288,8 +287,15 @@ fn every_field_of_every_record_at_its_edges() {
 #[test]
 fn every_number_of_the_tables_at_its_edges() {
     let good = Forge::new(snapshot());
-    let kinds =
-        [Kind::Peppers, Kind::ScopeNames, Kind::Tenants, Kind::ScopeSets, Kind::AddressSets, Kind::IdIndex];
+    let kinds = [
+        Kind::Peppers,
+        Kind::ScopeNames,
+        Kind::Tenants,
+        Kind::ScopeSets,
+        Kind::AddressSets,
+        Kind::IdPlaces,
+        Kind::IdIndex,
+    ];
     for kind in kinds {
         let section = good.section(kind);
         let words: Vec<usize> =

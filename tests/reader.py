@@ -10,7 +10,7 @@ PAGE = 4096
 MAGIC = b"KEYWARD\0"
 NEVER = 2**40 - 1
 NAMES = ["page hashes", "realms", "peppers", "scope names", "tenants", "scope sets", "address sets",
-         "index", "ids", "id index"]
+         "index", "id places", "ids", "id index"]
 STATUSES = {1: "active", 2: "suspended", 3: "revoked", 4: "pending"}
 
 
@@ -66,7 +66,7 @@ class Snapshot:
             expect(blake3(own).digest() == digest, "hash of a section")
             kinds.append(kind)
             self.sections[kind] = part, items
-        expect(kinds == sorted(set(kinds)) and kinds[:10] == list(range(1, 11)), "kinds of sections")
+        expect(kinds == sorted(set(kinds)) and kinds[:11] == list(range(1, 12)), "kinds of sections")
         expect(end == len(self.data) and hashes == b"", "end of the file")
 
     def section(self, name):
@@ -88,6 +88,8 @@ class Snapshot:
         self.address_sets = [self.ranges(item) for item in self.table("address sets", 8)]
         self.index, self.slots = self.section("index")
         expect(len(self.index) == 64 * self.slots and self.slots >= self.capacity, "index")
+        self.id_places, groups = self.section("id places")
+        expect(len(self.id_places) == 24 * groups and groups == -(-self.slots // 16), "id places")
         self.ids = self.section("ids")[0]
         self.id_index = [i for i, in struct.iter_unpack("<I", self.section("id index")[0])]
 
@@ -117,12 +119,13 @@ class Snapshot:
         data = self.index[64 * slot:64 * slot + 64]
         if not any(data):
             return None
-        offset, length = number(data[32:37]), data[37]
+        start, length = self.id_place(slot)
+        expect(length > 0, "length of an id")
         realm, credential = self.credentials[number(data[60:62])]
         pick = lambda one_more, items: items[one_more - 1] if one_more else None
         return {
             "digest": data[:32], "slot": slot, "realm": realm["name"], "credential": credential["name"],
-            "id": self.ids[offset:offset + length].decode(),
+            "id": self.ids[start:start + length].decode(), "id_tag": number(data[32:38]),
             "tenant": pick(number(data[38:42]), self.tenants),
             "scopes": pick(number(data[42:45]), self.scope_sets) or [],
             "addresses": pick(number(data[45:48]), self.address_sets),
@@ -130,6 +133,11 @@ class Snapshot:
             "rate_limit": pick(number(data[58:60]), [rate["name"] for rate in realm["rate_limits"]]),
             "environment": pick(data[62], realm["environments"]), "status": STATUSES[data[63]],
         }
+
+    def id_place(self, slot):
+        """Where the id of that slot's record starts in the ids, or would, and its length."""
+        group = self.id_places[24 * (slot // 16):24 * (slot // 16) + 24]
+        return number(group[:8]) + sum(group[8:8 + slot % 16]), group[8 + slot % 16]
 
     def find(self, digest):
         start = home(digest[:8], self.capacity)

@@ -11,6 +11,7 @@ from ipaddress import ip_network
 from pathlib import Path
 
 import reader
+import xxhash
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -102,6 +103,7 @@ class Reader(unittest.TestCase):
                 "not_before": record.get("not_before", 0), "expires_at": record.get("expires_at", reader.NEVER),
                 "rate_limit": record.get("rate_limit", realm["default_rate_limit"]),
                 "environment": record.get("environment"), "status": record.get("status", "active"),
+                "id_tag": xxhash.xxh3_64_intdigest(f"{record['realm']}\0{record['id']}".encode()) >> 16,
             }
             self.assertEqual(expected, {name: found[name] for name in expected})
             slots.add(found["slot"])
@@ -121,6 +123,8 @@ class Reader(unittest.TestCase):
         for slot in range(snapshot.slots):
             record = snapshot.record(slot)
             self.assertEqual(record is not None, slot in slots)
+            start, length = snapshot.id_place(slot)
+            self.assertEqual((start, length), (len(ids.encode()), len(record["id"].encode()) if record else 0))
             if record:
                 place = reader.home(record["digest"][:8], snapshot.capacity)
                 self.assertEqual(slot, max(place, free))

@@ -1,8 +1,9 @@
 //! Each step of a verify alone.
 
 use criterion::{Criterion, criterion_group, criterion_main};
+use keyward::format::id_place::IdTag;
 use keyward::gates::router::Router;
-use keyward::limits::{Gcra, Limiter, tag};
+use keyward::limits::{Gcra, Limiter};
 use keyward::realm::{Configuration, CredentialKind, TokenRules};
 use keyward::request::address::{ProxyList, client};
 use keyward::request::credential::{Extractor, Form, Scratch, Source};
@@ -109,12 +110,12 @@ fn limiter(criterion: &mut Criterion) {
     let limiter = Limiter::new(1 << 17);
     let rate = Gcra::new(1_000_000, 1, 1_000_000).expect("a good limit");
     let mut now = 1_000_000_000_000;
-    let tags: Vec<u64> = (0..1u32 << 16).map(|id| tag(REALM, &format!("key_{id:08}"))).collect();
+    let tags: Vec<IdTag> = (0..1u32 << 16).map(|id| IdTag::of(REALM, &format!("key_{id:08}"))).collect();
     let mut tags = tags.iter().cycle();
     criterion.bench_function("limiter", |bencher| {
         bencher.iter(|| {
             now += 1000;
-            limiter.admit(*tags.next().unwrap_or(&0), rate, now)
+            tags.next().map(|tag| limiter.admit(*tag, rate, now))
         });
     });
 }

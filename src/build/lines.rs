@@ -4,8 +4,9 @@
 //! thread puts the blocks together in their order, so that the first wrong line is the one that is told.
 
 use super::intern::Interner;
-use super::{BuildError, Collection, Item, LineError, Progress, Source, digest_keys};
+use super::{BuildError, Collection, IdSpan, Item, LineError, Progress, Source, digest_keys};
 use crate::digest::{DigestKey, sha256};
+use crate::format::id_place::IdTag;
 use crate::format::record::{Attributes, NEVER};
 use crate::keyring::Keyring;
 use crate::realm::{Configuration, CredentialKind};
@@ -233,8 +234,7 @@ impl Parsed {
             None => None,
         };
         let attributes = Attributes {
-            id_offset: self.ids.len() as u64,
-            id_length: u8::try_from(key.id.len()).ok()?,
+            id_tag: IdTag::of(&rules.configuration.realms.get(key.realm)?.name, key.id),
             tenant: number(tenant),
             scope_set: number(scope_set),
             address_set: number(address_set),
@@ -245,8 +245,9 @@ impl Parsed {
             environment: key.environment.map_or(Some(0), |place| u8::try_from(place + 1).ok())?,
             status: key.status,
         };
+        let id = IdSpan::new(self.ids.len() as u64, key.id.len())?;
         self.ids.extend_from_slice(key.id.as_bytes());
-        self.items.push(Item { digest, attributes: attributes.write(), line });
+        self.items.push(Item { digest, attributes: attributes.write(), line, id });
         Some(())
     }
 }
@@ -352,7 +353,7 @@ impl Collection {
         self.items.reserve(block.items.len());
         for mut item in block.items {
             let mut attributes = Attributes::read(&item.attributes)?;
-            attributes.id_offset += ids;
+            item.id = IdSpan::new(item.id.start() + ids, item.id.length().into())?;
             attributes.tenant = renumber(&tenants, attributes.tenant)?;
             attributes.scope_set = renumber(&scope_sets, attributes.scope_set)?;
             attributes.address_set = renumber(&address_sets, attributes.address_set)?;

@@ -1,6 +1,6 @@
 //! Configuration and keys in, a published snapshot out.
 //!
-//! [`Collection::read`] takes keys as JSON Lines, on as many threads as it is given, and keeps 68 bytes
+//! [`Collection::read`] takes keys as JSON Lines, on as many threads as it is given, and keeps 76 bytes
 //! and the id of each; [`Collection::write`] lays them out and streams the file. What comes out depends
 //! on what went in and on nothing else: not on the order of the lines, the number of threads, or a clock.
 
@@ -154,13 +154,36 @@ pub struct Source<'a> {
     pub progress: &'a dyn Fn(Progress),
 }
 
-/// One key, before it is laid out: a record whose numbers of tables are those of interning, and whose
-/// `id_offset` is that in [`Collection::ids`].
+/// One key, before it is laid out: a record whose numbers of tables are those of interning.
 #[derive(Clone, Copy)]
 pub(crate) struct Item {
     digest: [u8; DIGEST_LENGTH],
     attributes: [u8; ATTRIBUTES_LENGTH],
     line: u32,
+    id: IdSpan,
+}
+
+/// Where an id stands in [`Collection::ids`]: five bytes of its start, and its length. Every byte of an item
+/// counts ten million times.
+#[derive(Clone, Copy)]
+struct IdSpan([u8; 6]);
+
+impl IdSpan {
+    /// `None` where there are more than 2^40 bytes of ids, or an id is longer than any.
+    fn new(start: u64, length: usize) -> Option<Self> {
+        let [a, b, c, d, e, 0, 0, 0] = start.to_le_bytes() else { return None };
+        Some(Self([a, b, c, d, e, u8::try_from(length).ok()?]))
+    }
+
+    const fn start(self) -> u64 {
+        let [a, b, c, d, e, _] = self.0;
+        u64::from_le_bytes([a, b, c, d, e, 0, 0, 0])
+    }
+
+    const fn length(self) -> u8 {
+        let [.., length] = self.0;
+        length
+    }
 }
 
 /// Keys and configuration, ready to be written.
@@ -199,10 +222,9 @@ impl Collection {
     }
 
     fn id(&self, item: &Item) -> &str {
-        let [o0, o1, o2, o3, o4, length, ..] = item.attributes;
-        let start = u64::from_le_bytes([o0, o1, o2, o3, o4, 0, 0, 0]) as usize;
+        let start = item.id.start() as usize;
         self.ids
-            .get(start..start + usize::from(length))
+            .get(start..start + usize::from(item.id.length()))
             .and_then(|id| str::from_utf8(id).ok())
             .unwrap_or_default()
     }
@@ -222,4 +244,4 @@ fn digest_keys(configuration: &Configuration, pepper: &[u8; 32]) -> Vec<Option<D
     credentials.collect()
 }
 
-const _: () = assert!(ID_LIMIT == u8::MAX as usize, "Item::attributes has one byte for the length of an id");
+const _: () = assert!(ID_LIMIT == u8::MAX as usize, "IdSpan has one byte for the length of an id");

@@ -5,6 +5,7 @@ use super::layout::{Layout, place};
 use super::{BuildError, Collection, Progress, Stamp};
 use crate::digest::{Digest, pepper_check};
 use crate::format::header::{Header, Kind, MINOR, Section};
+use crate::format::id_place::{self, GROUP_LENGTH, GROUP_SLOTS};
 use crate::format::record::{self, Attributes, PEPPER_LENGTH, RECORD_LENGTH, SET_LIMIT};
 use crate::format::{HASH_LENGTH, PAGE, id_prefix, pages, table};
 use crate::realm::Realm;
@@ -142,6 +143,7 @@ impl Collection {
         let id_index = self.id_index(&layout);
         let id_layout = Layout::of(id_index.iter().map(|(prefix, _)| *prefix)).ok_or_else(keys)?;
         let ids_length = self.ids.len() as u64;
+        let id_groups = layout.slots.div_ceil(GROUP_SLOTS);
 
         let sections = [
             (Kind::Realms, realms.len() as u64, self.configuration.realms.len() as u64),
@@ -151,6 +153,7 @@ impl Collection {
             (Kind::ScopeSets, tables.scope_sets.len() as u64, self.scope_sets.len() as u64),
             (Kind::AddressSets, tables.address_sets.len() as u64, self.address_sets.len() as u64),
             (Kind::Index, layout.slots * RECORD_LENGTH as u64, layout.slots),
+            (Kind::IdPlaces, id_groups * GROUP_LENGTH as u64, id_groups),
             (Kind::Ids, ids_length, self.keys()),
             (Kind::IdIndex, id_layout.slots * 4, id_layout.slots),
         ];
@@ -258,20 +261,24 @@ impl Collection {
         let final_number = |places: &[u32], number: u32| {
             number.checked_sub(1).and_then(|number| places.get(number as usize)).map_or(0, |place| place + 1)
         };
-        let (mut next, mut id_offset) = (0, 0);
+        let mut next = 0;
         let slots = place(self.items.iter().map(super::Item::prefix), layout.capacity);
         for (item, (slot, _)) in self.items.iter().zip(slots) {
             writer.zeros((slot - next) * RECORD_LENGTH as u64)?;
             next = slot + 1;
             let Some(mut attributes) = Attributes::read(&item.attributes) else { continue };
-            attributes.id_offset = id_offset;
-            id_offset += u64::from(attributes.id_length);
             attributes.tenant = final_number(&tables.tenant_places, attributes.tenant);
             attributes.scope_set = final_number(&tables.scope_set_places, attributes.scope_set);
             attributes.address_set = final_number(&tables.address_set_places, attributes.address_set);
             writer.put(&record::write(&Digest::from_bytes(item.digest), &attributes))?;
         }
         writer.zeros((layout.slots - next) * RECORD_LENGTH as u64)?;
+        writer.end_section();
+        let slots = place(self.items.iter().map(super::Item::prefix), layout.capacity);
+        let lengths = self.items.iter().zip(slots).map(|(item, (slot, _))| (slot, item.id.length()));
+        for group in id_place::groups(layout.slots, lengths) {
+            writer.put(&group)?;
+        }
         writer.end_section();
         for item in &self.items {
             writer.put(self.id(item).as_bytes())?;

@@ -39,15 +39,17 @@ pub enum Kind {
     AddressSets = 7,
     /// The records, sorted by digest, with gaps.
     Index = 8,
+    /// Where the ids of the keys stand, by slot.
+    IdPlaces = 9,
     /// The ids of the keys.
-    Ids = 9,
+    Ids = 10,
     /// Slots of the keys that tokens can be bound to, by id.
-    IdIndex = 10,
+    IdIndex = 11,
 }
 
 impl Kind {
     /// Every kind of version 1.0, in the order of the file.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::PageHashes,
         Self::Realms,
         Self::Peppers,
@@ -56,6 +58,7 @@ impl Kind {
         Self::ScopeSets,
         Self::AddressSets,
         Self::Index,
+        Self::IdPlaces,
         Self::Ids,
         Self::IdIndex,
     ];
@@ -71,6 +74,7 @@ impl Kind {
             Self::ScopeSets => "scope sets",
             Self::AddressSets => "address sets",
             Self::Index => "index",
+            Self::IdPlaces => "id places",
             Self::Ids => "ids",
             Self::IdIndex => "id index",
         }
@@ -82,6 +86,7 @@ impl Kind {
             Self::PageHashes => Some(HASH_LENGTH as u64),
             Self::Peppers => Some(super::record::PEPPER_LENGTH as u64),
             Self::Index => Some(super::record::RECORD_LENGTH as u64),
+            Self::IdPlaces => Some(super::id_place::GROUP_LENGTH as u64),
             Self::IdIndex => Some(4),
             _ => None,
         }
@@ -327,6 +332,9 @@ impl Header {
         let slots = self.section(Kind::Index).items;
         if slots < self.capacity || self.records > slots || slots >= u64::from(u32::MAX) {
             return Err(malformed("the index has fewer slots than homes or records, or too many"));
+        }
+        if self.section(Kind::IdPlaces).items != slots.div_ceil(super::id_place::GROUP_SLOTS) {
+            return Err(malformed("the id places are not those of the index's slots"));
         }
         let id_slots = self.section(Kind::IdIndex).items;
         if id_slots < self.id_capacity {

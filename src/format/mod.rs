@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod header;
+pub mod id_place;
 pub mod record;
 pub mod table;
 

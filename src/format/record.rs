@@ -1,6 +1,7 @@
 //! The records of the index: a digest, and what the key with that digest may do.
 
 use super::bytes_at;
+use super::id_place::IdTag;
 use crate::digest::{DIGEST_LENGTH, Digest};
 use crate::record::Status;
 
@@ -42,10 +43,8 @@ const fn status_byte(status: Status) -> u8 {
 /// item's number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Attributes {
-    /// Where the id starts in the section *ids*.
-    pub id_offset: u64,
-    /// The length of the id.
-    pub id_length: u8,
+    /// What the key is counted under ([`IdTag::of`]).
+    pub id_tag: IdTag,
     /// The tenant.
     pub tenant: u32,
     /// The set of scopes.
@@ -70,11 +69,10 @@ impl Attributes {
     /// Reads the bytes after a digest; `None` for a free slot or a status that does not exist.
     #[inline]
     pub fn read(bytes: &[u8; ATTRIBUTES_LENGTH]) -> Option<Self> {
-        let [i0, i1, i2, i3, i4, id_length, t0, t1, t2, t3, s0, s1, s2, a0, a1, a2, tail @ ..] = *bytes;
+        let [i0, i1, i2, i3, i4, i5, t0, t1, t2, t3, s0, s1, s2, a0, a1, a2, tail @ ..] = *bytes;
         let [n0, n1, n2, n3, n4, e0, e1, e2, e3, e4, r0, r1, c0, c1, environment, status] = tail;
         Some(Self {
-            id_offset: u64::from_le_bytes([i0, i1, i2, i3, i4, 0, 0, 0]),
-            id_length,
+            id_tag: IdTag::from_bytes([i0, i1, i2, i3, i4, i5]),
             tenant: u32::from_le_bytes([t0, t1, t2, t3]),
             scope_set: u32::from_le_bytes([s0, s1, s2, 0]),
             address_set: u32::from_le_bytes([a0, a1, a2, 0]),
@@ -89,7 +87,7 @@ impl Attributes {
 
     /// The bytes after the digest. Numbers are cut to the width of their field; builders check them.
     pub fn write(&self) -> [u8; ATTRIBUTES_LENGTH] {
-        let [i0, i1, i2, i3, i4, ..] = self.id_offset.to_le_bytes();
+        let [i0, i1, i2, i3, i4, i5] = self.id_tag.to_bytes();
         let [t0, t1, t2, t3] = self.tenant.to_le_bytes();
         let [s0, s1, s2, _] = self.scope_set.to_le_bytes();
         let [a0, a1, a2, _] = self.address_set.to_le_bytes();
@@ -103,7 +101,7 @@ impl Attributes {
             i2,
             i3,
             i4,
-            self.id_length,
+            i5,
             t0,
             t1,
             t2,

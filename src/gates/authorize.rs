@@ -5,7 +5,7 @@ use super::observe::{Finding, Gate, Observer};
 use super::plan::ScopePlan;
 use super::verdict::{MissingScope, Outcome};
 use super::{Passage, Refusal, Routing};
-use crate::limits::{Limiter, tag};
+use crate::limits::Limiter;
 use crate::realm::Unmatched;
 use crate::reason::Reason;
 use crate::record::Status;
@@ -185,7 +185,7 @@ fn check_rate<O: Observer>(
         return Ok(());
     };
     let rate = *passage.realm.rates.get(usize::from(number)).ok_or(Reason::Unavailable)?;
-    let tag = tag(&passage.realm.name, passage.plan.snapshot().id(entry)?);
+    let tag = entry.attributes().id_tag;
     let now = u64::try_from(passage.clock.now().nanoseconds()).unwrap_or(u64::MAX);
     match limiter.admit(tag, rate, now) {
         Ok(()) => {

@@ -9,30 +9,10 @@ mod tests;
 
 pub use gcra::Gcra;
 
-use arrayvec::ArrayVec;
+use crate::format::id_place::IdTag;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 use table::{ENTRIES_PER_LINE, Line, Table};
-use xxhash_rust::xxh3::{Xxh3Default, xxh3_64};
-
-/// What a key is called in the table: XXH3, 64 bits, seed 0, of the realm's name, a 0 byte and the
-/// key's id; 1 where that would be 0, which marks an empty entry.
-///
-/// It goes by names alone, so that a key keeps its state from one snapshot to the next. XXH3 is no
-/// cryptographic hash: who chooses ids can make two of them share a rate, but ids are the operator's.
-pub fn tag(realm: &str, id: &str) -> u64 {
-    // XXH3 is several times as fast over one short piece as over a stream.
-    let mut name = ArrayVec::<u8, 240>::new();
-    let parts = [realm.as_bytes(), &[0], id.as_bytes()];
-    let hash = if parts.iter().all(|part| name.try_extend_from_slice(part).is_ok()) {
-        xxh3_64(&name)
-    } else {
-        let mut stream = Xxh3Default::new();
-        parts.iter().for_each(|part| stream.update(part));
-        stream.digest()
-    };
-    hash.max(1)
-}
 
 /// The rate-limit state of every key, for all threads of this process.
 ///
@@ -53,13 +33,14 @@ impl Limiter {
         }
     }
 
-    /// Admits a request of the key called `tag` ([`tag()`]) at `now_ns` nanoseconds after the epoch, or
+    /// Admits a request of the key called `tag` at `now_ns` nanoseconds after the epoch, or
     /// says after how many seconds, at least 1, it may come again. A refused request uses up nothing.
     ///
     /// A time too late for a `u64` is to be handed in as `u64::MAX`; then every request is refused.
-    pub fn admit(&self, tag: u64, rate: Gcra, now_ns: u64) -> Result<(), u64> {
-        // An entry's tag is never 0; a caller's that did not come from `tag` gets the same treatment.
-        let admission = Table::new(&self.lines).admit(tag.max(1), rate, now_ns);
+    pub fn admit(&self, tag: IdTag, rate: Gcra, now_ns: u64) -> Result<(), u64> {
+        // The upper bits say where an entry stands, and no entry's tag is 0.
+        let tag = tag.number() << 16 | 1;
+        let admission = Table::new(&self.lines).admit(tag, rate, now_ns);
         if admission.displaced > 0 {
             self.displaced.fetch_add(admission.displaced, Relaxed);
         }

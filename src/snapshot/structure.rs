@@ -5,6 +5,7 @@
 
 use super::view::{Entry, Placed, Snapshot, stored_ranges};
 use crate::format::header::FormatError;
+use crate::format::id_place::{self, GROUP_SLOTS, IdTag};
 use crate::format::record::{ATTRIBUTES_LENGTH, RECORD_LENGTH, Slot};
 use crate::format::table::Table;
 use crate::format::{home, id_prefix};
@@ -62,6 +63,7 @@ impl Snapshot {
         let bounds: Vec<_> = (self.realms().iter())
             .flat_map(|realm| realm.credentials.iter().map(move |credential| (realm, credential)))
             .map(|(realm, credential)| Bounds {
+                realm: &realm.name,
                 keys: matches!(credential.kind, CredentialKind::Key(_) | CredentialKind::Basic(_)),
                 environments: realm.environments.len(),
                 rate_limits: realm.rate_limits.len(),
@@ -69,13 +71,28 @@ impl Snapshot {
             })
             .collect();
         let tables = self.tables();
-        let (mut records, mut bound, mut next, mut longest, mut id_offset) = (0, 0, 0, 0, 0);
+        let places = self.id_place_bytes().ok_or(malformed("its id places"))?;
+        let mut groups = places.as_chunks().0.iter();
+        // The lengths of the group at hand that no slot has asked for.
+        let mut unused = [0; GROUP_SLOTS as usize];
+        let (mut records, mut bound, mut next, mut longest, mut id_end) = (0, 0, 0, 0, 0);
         let mut previous: Option<&[u8]> = None;
         for (record, slot) in bytes.as_chunks::<RECORD_LENGTH>().0.iter().zip(0u64..) {
             let view = Slot::new(record);
+            if slot.is_multiple_of(GROUP_SLOTS) {
+                let (start, lengths) = groups.next().map_or_else(Default::default, id_place::read);
+                if start != id_end {
+                    return Err(malformed("the ids are not in the order of the records"));
+                }
+                unused = lengths;
+            }
+            let length = unused.get_mut((slot % GROUP_SLOTS) as usize).map(std::mem::take);
             if view.is_free() {
                 if record != &[0; RECORD_LENGTH] {
                     return Err(malformed("a free slot of the index is not zero"));
+                }
+                if length != Some(0) {
+                    return Err(malformed("a free slot of the index has an id"));
                 }
                 continue;
             }
@@ -100,21 +117,21 @@ impl Snapshot {
             let Some(bounds) = bounds.filter(|_| numbers) else {
                 return Err(malformed("a record names something that does not exist"));
             };
-            if attributes.id_offset != id_offset || attributes.id_length == 0 {
-                return Err(malformed("the ids are not in the order of the records"));
+            let id = self.id(&Entry::new(slot as u32, attributes));
+            let id = id.map_err(|_| malformed("an id is not UTF-8, or not there"))?;
+            if attributes.id_tag != IdTag::of(bounds.realm, id) {
+                return Err(malformed("a record's id tag is not that of its id"));
             }
-            if self.id(&Entry::new(slot as u32, attributes)).is_err() {
-                return Err(malformed("an id is not UTF-8, or not there"));
-            }
+            id_end += id.len() as u64;
             longest = longest.max(slot - home);
             (previous, next) = (digest, slot + 1);
-            id_offset += u64::from(attributes.id_length);
             records += 1;
             bound += u64::from(bounds.bound);
         }
         let as_stated = records == header.records
             && longest == header.longest_displacement
-            && id_offset == self.ids_length()
+            && id_end == self.ids_length()
+            && unused.iter().all(|&length| length == 0)
             && next.max(header.capacity) == bytes.len() as u64 / RECORD_LENGTH as u64;
         if as_stated { Ok(bound) } else { Err(malformed("the header's numbers are not those of the index")) }
     }
@@ -150,7 +167,8 @@ impl Snapshot {
 }
 
 /// What the records of a credential may say.
-struct Bounds {
+struct Bounds<'a> {
+    realm: &'a str,
     keys: bool,
     environments: usize,
     rate_limits: usize,

@@ -7,7 +7,7 @@ use crate::digest::Digest;
 use crate::format::header::{FormatError, Header, Kind, Section};
 use crate::format::record::{Attributes, PEPPER_LENGTH, RECORD_LENGTH, Slot};
 use crate::format::table::Table;
-use crate::format::{HASH_LENGTH, PAGE, bytes_at, home, id_prefix, u32_at};
+use crate::format::{HASH_LENGTH, PAGE, bytes_at, home, id_place, id_prefix, u32_at};
 use crate::memory::Bytes;
 use crate::realm::{Configuration, Realm};
 use crate::request::address::in_ranges;
@@ -90,6 +90,7 @@ pub struct Snapshot {
     scope_numbers: HashMap<Box<str>, u32>,
     tables: Tables,
     index: Section,
+    id_places: Section,
     ids: Section,
     id_index: Section,
 }
@@ -190,6 +191,7 @@ impl Snapshot {
                 address_sets: placed(Kind::AddressSets, 8)?,
             },
             index: header.section(Kind::Index),
+            id_places: header.section(Kind::IdPlaces),
             ids: header.section(Kind::Ids),
             id_index: header.section(Kind::IdIndex),
             realms,
@@ -269,6 +271,10 @@ impl Snapshot {
 
     pub(super) fn index_bytes(&self) -> Option<&[u8]> {
         self.bytes(&self.index, 0..self.index.length)
+    }
+
+    pub(super) fn id_place_bytes(&self) -> Option<&[u8]> {
+        self.bytes(&self.id_places, 0..self.id_places.length)
     }
 
     pub(super) fn id_index_bytes(&self) -> Option<&[u8]> {
@@ -404,9 +410,9 @@ impl Snapshot {
 
     /// The key's id.
     pub fn id(&self, entry: &Entry) -> Result<&str, Damaged> {
-        let start = entry.attributes.id_offset;
-        let range = start..start + u64::from(entry.attributes.id_length);
-        let bytes = self.bytes(&self.ids, range);
+        let place = self.bytes(&self.id_places, id_place::group(entry.slot));
+        let range = place.and_then(|place| id_place::place(place.first_chunk()?, entry.slot));
+        let bytes = range.and_then(|range| self.bytes(&self.ids, range));
         bytes.and_then(|bytes| str::from_utf8(bytes).ok()).ok_or_else(|| self.damaged())
     }
 
@@ -414,11 +420,7 @@ impl Snapshot {
     /// touched where their pages were not checked yet.
     #[inline]
     pub fn ensure_names(&self, entry: &Entry) -> Result<(), Damaged> {
-        let attributes = &entry.attributes;
-        let id_end = attributes.id_offset + u64::from(attributes.id_length);
-        let inside =
-            id_end <= self.ids.length && u64::from(attributes.tenant) <= self.tables.tenants.table.len();
-        if !inside {
+        if u64::from(entry.attributes.tenant) > self.tables.tenants.table.len() {
             return Err(self.damaged());
         }
         if !self.is_checked() {

@@ -125,11 +125,11 @@ pub(super) fn measure(
         stage.digest(clock),
         stage.lookup("lookup_hit", Kind::Allowed, clock, |digest| {
             let entry = stage.snapshot.find(&digest).ok()??;
-            Some(entry.attributes().id_length)
+            Some(entry.attributes().environment)
         }),
         stage.lookup("lookup_miss", Kind::Unknown, clock, |digest| {
             let entry = stage.snapshot.find(&digest).ok()??;
-            Some(entry.attributes().id_length)
+            Some(entry.attributes().environment)
         }),
     ];
     for peer in stage.peers {

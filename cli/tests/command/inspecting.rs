@@ -16,7 +16,7 @@ fn a_snapshot_is_told_in_full_without_a_keyring() {
     assert_eq!((&found["version"], &found["realms"]), (&"1.0".into(), &json!(["shop"])));
     assert_eq!(found["bytes"], fs::metadata(shop.path("keys.kwd")).unwrap().len());
     let sections = found["sections"].as_array().unwrap();
-    assert_eq!(sections.len(), 10);
+    assert_eq!(sections.len(), 11);
     assert!(sections.iter().all(|section| section["hash_ok"] == true));
     assert_eq!(
         found["counts"],
