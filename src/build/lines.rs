@@ -7,7 +7,7 @@ use super::intern::Interner;
 use super::{BuildError, Collection, IdSpan, Item, LineError, Progress, Source, digest_keys};
 use crate::digest::{DigestKey, sha256};
 use crate::format::id_place::IdTag;
-use crate::format::record::{Attributes, NEVER};
+use crate::format::record::{Attributes, NEVER, Packed};
 use crate::keyring::Keyring;
 use crate::realm::{Configuration, CredentialKind};
 use crate::record::{KeyRecord, Material, RecordRules, ResolvedKey};
@@ -352,7 +352,7 @@ impl Collection {
         let ids = self.ids.len() as u64;
         self.items.reserve(block.items.len());
         for mut item in block.items {
-            let mut attributes = Attributes::read(&item.attributes)?;
+            let mut attributes = Packed::new(item.attributes)?.attributes();
             item.id = IdSpan::new(item.id.start() + ids, item.id.length().into())?;
             attributes.tenant = renumber(&tenants, attributes.tenant)?;
             attributes.scope_set = renumber(&scope_sets, attributes.scope_set)?;

@@ -6,7 +6,7 @@ use super::{BuildError, Collection, Progress, Stamp};
 use crate::digest::{Digest, pepper_check};
 use crate::format::header::{Header, Kind, MINOR, Section};
 use crate::format::id_place::{self, GROUP_LENGTH, GROUP_SLOTS};
-use crate::format::record::{self, Attributes, PEPPER_LENGTH, RECORD_LENGTH, SET_LIMIT};
+use crate::format::record::{self, PEPPER_LENGTH, Packed, RECORD_LENGTH, SET_LIMIT};
 use crate::format::{HASH_LENGTH, PAGE, id_prefix, pages, table};
 use crate::realm::Realm;
 use std::io::{self, Seek, SeekFrom, Write};
@@ -266,7 +266,9 @@ impl Collection {
         for (item, (slot, _)) in self.items.iter().zip(slots) {
             writer.zeros((slot - next) * RECORD_LENGTH as u64)?;
             next = slot + 1;
-            let Some(mut attributes) = Attributes::read(&item.attributes) else { continue };
+            let Some(mut attributes) = Packed::new(item.attributes).map(|packed| packed.attributes()) else {
+                continue;
+            };
             attributes.tenant = final_number(&tables.tenant_places, attributes.tenant);
             attributes.scope_set = final_number(&tables.scope_set_places, attributes.scope_set);
             attributes.address_set = final_number(&tables.address_set_places, attributes.address_set);

@@ -96,8 +96,8 @@ impl Snapshot {
                 }
                 continue;
             }
-            let attributes =
-                view.attributes().ok_or(malformed("a record has a status that does not exist"))?;
+            let packed = view.packed().ok_or(malformed("a record has a status that does not exist"))?;
+            let attributes = packed.attributes();
             let digest = record.get(..RECORD_LENGTH - ATTRIBUTES_LENGTH);
             if previous.is_some() && previous >= digest {
                 return Err(malformed("records are not in the order of their digests"));
@@ -117,7 +117,7 @@ impl Snapshot {
             let Some(bounds) = bounds.filter(|_| numbers) else {
                 return Err(malformed("a record names something that does not exist"));
             };
-            let id = self.id(&Entry::new(slot as u32, attributes));
+            let id = self.id(&Entry::new(slot as u32, packed));
             let id = id.map_err(|_| malformed("an id is not UTF-8, or not there"))?;
             if attributes.id_tag != IdTag::of(bounds.realm, id) {
                 return Err(malformed("a record's id tag is not that of its id"));

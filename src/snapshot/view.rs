@@ -5,7 +5,7 @@ use super::pages::Pages;
 use super::{Check, SMALL};
 use crate::digest::Digest;
 use crate::format::header::{FormatError, Header, Kind, Section};
-use crate::format::record::{Attributes, PEPPER_LENGTH, RECORD_LENGTH, Slot};
+use crate::format::record::{Attributes, PEPPER_LENGTH, Packed, RECORD_LENGTH, Slot};
 use crate::format::table::Table;
 use crate::format::{HASH_LENGTH, PAGE, bytes_at, home, id_place, id_prefix, u32_at};
 use crate::memory::Bytes;
@@ -39,18 +39,18 @@ pub enum SnapshotError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Entry {
     slot: u32,
-    attributes: Attributes,
+    packed: Packed,
 }
 
 impl Entry {
-    pub(super) const fn new(slot: u32, attributes: Attributes) -> Self {
-        Self { slot, attributes }
+    pub(super) const fn new(slot: u32, packed: Packed) -> Self {
+        Self { slot, packed }
     }
 
     /// What the record says.
-    #[inline]
-    pub const fn attributes(&self) -> &Attributes {
-        &self.attributes
+    #[inline(always)]
+    pub fn attributes(&self) -> Attributes {
+        self.packed.attributes()
     }
 }
 
@@ -327,7 +327,7 @@ impl Snapshot {
     ///
     /// One dependent cache miss: the records that may stand between a digest's home and its place are
     /// neighbours in memory.
-    #[inline]
+    #[inline(always)]
     pub fn find(&self, digest: &Digest) -> Result<Option<Entry>, Damaged> {
         let prefix = digest.prefix();
         let first = home(prefix, self.header.capacity);
@@ -342,8 +342,8 @@ impl Snapshot {
             }
             // Records with the same first eight bytes stand side by side; random digests have none.
             if found == prefix && record.digest().as_ref() == Some(digest) {
-                let attributes = record.attributes().ok_or_else(|| self.damaged())?;
-                return Ok(Some(Entry { slot: first as u32 + at as u32, attributes }));
+                let packed = record.packed().ok_or_else(|| self.damaged())?;
+                return Ok(Some(Entry { slot: first as u32 + at as u32, packed }));
             }
         }
         Ok(None)
@@ -367,8 +367,8 @@ impl Snapshot {
         if record.is_free() {
             return Ok(None);
         }
-        let attributes = record.attributes().ok_or_else(|| self.damaged())?;
-        Ok(Some(Entry { slot, attributes }))
+        let packed = record.packed().ok_or_else(|| self.damaged())?;
+        Ok(Some(Entry { slot, packed }))
     }
 
     /// Every record, in the order of the index.
@@ -404,7 +404,7 @@ impl Snapshot {
 
     /// The number of the realm that the key belongs to.
     pub fn realm_of(&self, entry: &Entry) -> Result<u16, Damaged> {
-        let place = self.credential_place(entry.attributes.credential);
+        let place = self.credential_place(entry.attributes().credential);
         place.map(|place| place.realm).ok_or_else(|| self.damaged())
     }
 
@@ -420,7 +420,7 @@ impl Snapshot {
     /// touched where their pages were not checked yet.
     #[inline]
     pub fn ensure_names(&self, entry: &Entry) -> Result<(), Damaged> {
-        if u64::from(entry.attributes.tenant) > self.tables.tenants.table.len() {
+        if u64::from(entry.attributes().tenant) > self.tables.tenants.table.len() {
             return Err(self.damaged());
         }
         if !self.is_checked() {
@@ -432,7 +432,7 @@ impl Snapshot {
 
     /// The key's tenant.
     pub fn tenant(&self, entry: &Entry) -> Result<Option<&str>, Damaged> {
-        match entry.attributes.tenant.checked_sub(1) {
+        match entry.attributes().tenant.checked_sub(1) {
             None => Ok(None),
             Some(number) => self.text(&self.tables.tenants, number).map(Some).ok_or_else(|| self.damaged()),
         }
@@ -445,7 +445,7 @@ impl Snapshot {
 
     /// The key's scopes.
     pub fn scopes(&self, entry: &Entry) -> Result<Scopes<'_>, Damaged> {
-        let set = match entry.attributes.scope_set.checked_sub(1) {
+        let set = match entry.attributes().scope_set.checked_sub(1) {
             None => Some(&[][..]),
             Some(number) => self.item(&self.tables.scope_sets, number),
         };
@@ -459,7 +459,7 @@ impl Snapshot {
 
     /// Whether the key may be used from anywhere, or else from `address`.
     pub fn allows_address(&self, entry: &Entry, address: Option<IpAddr>) -> Result<bool, Damaged> {
-        let Some(number) = entry.attributes.address_set.checked_sub(1) else { return Ok(true) };
+        let Some(number) = entry.attributes().address_set.checked_sub(1) else { return Ok(true) };
         let set = self.item(&self.tables.address_sets, number).ok_or_else(|| self.damaged())?;
         let Some(address) = address else { return Ok(false) };
         stored_list_contains(set, address).ok_or_else(|| self.damaged())
