@@ -71,6 +71,10 @@ fuzz: ## Run each fuzz target for FUZZ_SECONDS=30
 conformance: ## Run the decision vectors, and those in VECTORS if that folder exists
 	$(CARGO) run --locked --package keyward-cli -- conformance testdata/vectors $(wildcard $(VECTORS))
 
+.PHONY: capi
+capi: ## Build libkeyward.so and libkeyward.a, the C ABI, into target/release
+	scripts/capi.sh
+
 .PHONY: clean
 clean: ## Remove everything that was built, the tools of `make setup` too
 	$(CARGO) clean

@@ -13,6 +13,8 @@
 
 #[cfg(feature = "build")]
 pub mod build;
+#[cfg(feature = "capi")]
+pub mod capi;
 pub mod digest;
 pub mod engine;
 pub mod format;

@@ -158,6 +158,11 @@ impl Pinned<'_> {
         Some(self.plan.as_deref()?.snapshot().header().generation)
     }
 
+    /// The plan that it decides from, where there is one.
+    pub fn plan(&self) -> Option<&Plan> {
+        self.plan.as_deref()
+    }
+
     /// Decides one request.
     pub fn verify<'r, 'p, H: HeaderList + ?Sized>(
         &'p self,

@@ -85,6 +85,8 @@ pub struct Info {
     pub last_error: Option<LastError>,
     /// Generations that are not in use any more and are still held by somebody.
     pub retired: usize,
+    /// Keys that the limiter has room for.
+    pub limiter_slots: usize,
     /// Keys whose rate-limit state was given up because the limiter had no room
     /// ([`Limiter::displaced`]).
     pub limiter_displaced: u64,
@@ -95,6 +97,10 @@ pub struct Info {
 pub struct Loaded {
     /// Its number.
     pub generation: u64,
+    /// The generation that it is to be laid over; 0: it is whole.
+    pub base_generation: u64,
+    /// When it took over.
+    pub since: SystemTime,
     /// Its keys.
     pub keys: u64,
     /// Its realms.
@@ -144,6 +150,8 @@ struct State {
     /// The file that the current plan came from.
     identity: Option<Identity>,
     modified: Option<SystemTime>,
+    /// When the current plan took over.
+    since: SystemTime,
     /// Generations that were replaced. They are dropped here and nowhere else, once nobody holds them.
     graveyard: Vec<Arc<Plan>>,
     last_error: Option<LastError>,
@@ -157,7 +165,14 @@ pub(super) struct Reloader {
 
 impl Reloader {
     pub(super) fn new(origin: Origin, keyring: Arc<Keyring>, options: Options) -> Self {
-        let state = State { origin, identity: None, modified: None, graveyard: Vec::new(), last_error: None };
+        let state = State {
+            origin,
+            identity: None,
+            modified: None,
+            since: SystemTime::UNIX_EPOCH,
+            graveyard: Vec::new(),
+            last_error: None,
+        };
         Self { state: Mutex::new(state), keyring, options }
     }
 
@@ -233,6 +248,7 @@ impl Reloader {
         drop(current);
         let plan = Plan::new(snapshot, Arc::clone(&self.keyring))?;
         state.graveyard.extend(cell.replace(Arc::new(plan)));
+        state.since = SystemTime::now();
         Ok(Reload::Loaded { generation, replaced })
     }
 
@@ -246,6 +262,8 @@ impl Reloader {
             let created = stated.or(state.modified);
             Loaded {
                 generation: header.generation,
+                base_generation: header.base_generation,
+                since: state.since,
                 keys: header.records,
                 realms: snapshot.realms().len(),
                 length: header.file_length,
@@ -261,6 +279,7 @@ impl Reloader {
             loaded,
             last_error: state.last_error.clone(),
             retired: state.graveyard.len(),
+            limiter_slots: limiter.slots(),
             limiter_displaced: limiter.displaced(),
         }
     }

@@ -61,94 +61,156 @@ fn problem(status: u16) -> String {
     format!(r#"{{"type":"about:blank","title":"{title}","status":{status}}}"#)
 }
 
+/// The scheme that a challenge names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheme {
+    /// `Bearer` (RFC 6750).
+    Bearer,
+    /// `Basic` (RFC 7617).
+    Basic,
+    /// `ApiKey`, of a credential in a header of its own.
+    ApiKey,
+}
+
+impl From<&Source> for Scheme {
+    fn from(source: &Source) -> Self {
+        match source {
+            Source::Bearer => Self::Bearer,
+            Source::Basic => Self::Basic,
+            Source::Header(_) => Self::ApiKey,
+        }
+    }
+}
+
+/// What a verdict adds to the realm's own words in an answer. It outlives the generation that decided, so
+/// that an answer can be rendered later ([`Plan::answer`]).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AnswerParts<'a> {
+    /// Why.
+    pub reason: Reason,
+    /// The scheme of the credential that a 401 or a 400 challenges for.
+    pub challenge: Option<Scheme>,
+    /// Whether that credential is missing, or counts as if it were.
+    pub missing: bool,
+    /// The scheme of the credential whose scopes were too few.
+    pub scopes_of: Option<Scheme>,
+    /// The scope that is missing.
+    pub scope: Option<&'a str>,
+    /// Seconds after which the key may come again.
+    pub retry_after: Option<u64>,
+}
+
 impl<P: Deref<Target = Plan>> Verdict<'_, P> {
+    fn realm_plan(&self) -> Option<&RealmPlan> {
+        self.plan.as_deref()?.realm_by_number(self.outcome.realm?)
+    }
+
+    /// What this verdict adds to the realm's words.
+    pub fn answer_parts(&self) -> AnswerParts<'_> {
+        let outcome = &self.outcome;
+        let scheme = |challenge: &Challenge| {
+            let credential = self.realm_plan()?.credential(challenge.credential)?;
+            credential.sources.get(usize::from(challenge.source)).map(Scheme::from)
+        };
+        AnswerParts {
+            reason: outcome.reason,
+            challenge: outcome.challenge.as_ref().and_then(scheme),
+            missing: outcome.challenge.is_none_or(|challenge| challenge.missing),
+            scopes_of: outcome.scopes_of.as_ref().and_then(scheme),
+            scope: self.scope(),
+            retry_after: outcome.retry_after,
+        }
+    }
+
     /// What the client is told.
     pub fn answer(&self) -> Answer {
-        if self.is_allowed() {
-            return Answer {
-                status: 200,
-                content_type: None,
-                body: None,
-                www_authenticate: None,
-                retry_after: None,
-            };
-        }
-        let realm = self.plan.as_deref().and_then(|plan| plan.realm_by_number(self.outcome.realm?));
-        let reason = self.outcome.reason;
-        let Some((realm, template)) = realm.and_then(|realm| Some((realm, realm.template(reason)?))) else {
-            // No realm has a say.
-            return Answer {
-                status: reason.status(),
-                content_type: Some(PROBLEM.to_owned()),
-                body: Some(problem(reason.status())),
-                www_authenticate: None,
-                retry_after: None,
-            };
-        };
-        Answer {
-            status: template.status,
-            content_type: Some(template.content_type.clone()),
-            body: Some(self.body(realm, template)),
-            www_authenticate: self.challenge(realm, template.status),
-            retry_after: self.outcome.retry_after,
+        render(self.realm_plan(), &self.answer_parts())
+    }
+}
+
+impl Plan {
+    /// What the client is told of a verdict that another generation may have decided, in the words that
+    /// this one has for the realm.
+    pub fn answer(&self, realm: &str, parts: &AnswerParts<'_>) -> Answer {
+        render(self.realm(realm).map(|(_, realm)| realm), parts)
+    }
+}
+
+impl Answer {
+    /// What the client is told where no realm has a say.
+    pub fn of_nobody(reason: Reason) -> Self {
+        let refused = reason != Reason::Ok;
+        Self {
+            status: reason.status(),
+            content_type: refused.then(|| PROBLEM.to_owned()),
+            body: refused.then(|| problem(reason.status())),
+            www_authenticate: None,
+            retry_after: None,
         }
     }
+}
 
-    /// The body with its placeholders replaced, in one pass: what is put in is not looked at again.
-    fn body(&self, realm: &RealmPlan, template: &Template) -> String {
-        let reason = self.outcome.reason;
-        let mut body = String::with_capacity(template.body.len() + 64);
-        let mut rest = template.body.as_str();
-        while let Some((before, after)) = rest.split_once('{') {
-            body.push_str(before);
-            let (name, next) = after.split_once('}').unwrap_or_default();
-            rest = next;
-            match name {
-                "reason" => escape(&mut body, reason.name()),
-                "message" => escape(&mut body, reason.message()),
-                "realm" => escape(&mut body, &realm.name),
-                "scope" => escape(&mut body, self.scope().unwrap_or_default()),
-                "status" => body.push_str(&template.status.to_string()),
-                "retry_after" => {
-                    let seconds = self.outcome.retry_after.map(|seconds| seconds.to_string());
-                    body.push_str(&seconds.unwrap_or_default());
-                }
-                // Any other brace stays.
-                _ => {
-                    body.push('{');
-                    rest = after;
-                }
-            }
-        }
-        body.push_str(rest);
-        body
+fn render(realm: Option<&RealmPlan>, parts: &AnswerParts<'_>) -> Answer {
+    // There is no template for `ok`.
+    let Some((realm, template)) = realm.and_then(|realm| Some((realm, realm.template(parts.reason)?))) else {
+        return Answer::of_nobody(parts.reason);
+    };
+    Answer {
+        status: template.status,
+        content_type: Some(template.content_type.clone()),
+        body: Some(body(realm, template, parts)),
+        www_authenticate: challenge(realm, template.status, parts),
+        retry_after: parts.retry_after,
     }
+}
 
-    fn challenge(&self, realm: &RealmPlan, status: u16) -> Option<String> {
-        let outcome = &self.outcome;
-        let source = |challenge: &Challenge| {
-            realm.credential(challenge.credential)?.sources.get(usize::from(challenge.source))
-        };
-        match (status, outcome.reason) {
-            (401, _) => {
-                let challenge = outcome.challenge.as_ref()?;
-                let error = if challenge.missing { None } else { Some("invalid_token") };
-                Some(match source(challenge)? {
-                    Source::Bearer => bearer(realm, error, None),
-                    Source::Basic => format!("Basic realm={}, charset=\"UTF-8\"", quoted(&realm.title)),
-                    Source::Header(_) => format!("ApiKey realm={}", quoted(&realm.title)),
-                })
+/// The body with its placeholders replaced, in one pass: what is put in is not looked at again.
+fn body(realm: &RealmPlan, template: &Template, parts: &AnswerParts<'_>) -> String {
+    let mut body = String::with_capacity(template.body.len() + 64);
+    let mut rest = template.body.as_str();
+    while let Some((before, after)) = rest.split_once('{') {
+        body.push_str(before);
+        let (name, next) = after.split_once('}').unwrap_or_default();
+        rest = next;
+        match name {
+            "reason" => escape(&mut body, parts.reason.name()),
+            "message" => escape(&mut body, parts.reason.message()),
+            "realm" => escape(&mut body, &realm.name),
+            "scope" => escape(&mut body, parts.scope.unwrap_or_default()),
+            "status" => body.push_str(&template.status.to_string()),
+            "retry_after" => {
+                let seconds = parts.retry_after.map(|seconds| seconds.to_string());
+                body.push_str(&seconds.unwrap_or_default());
             }
-            (400, Reason::AmbiguousCredential) => match source(outcome.challenge.as_ref()?)? {
-                Source::Bearer => Some(bearer(realm, Some("invalid_request"), None)),
-                Source::Basic | Source::Header(_) => None,
-            },
-            (403, Reason::InsufficientScope) => match source(outcome.scopes_of.as_ref()?)? {
-                Source::Bearer => Some(bearer(realm, Some("insufficient_scope"), self.scope())),
-                Source::Basic | Source::Header(_) => None,
-            },
-            _ => None,
+            // Any other brace stays.
+            _ => {
+                body.push('{');
+                rest = after;
+            }
         }
+    }
+    body.push_str(rest);
+    body
+}
+
+/// The `WWW-Authenticate` header, by the status that is sent.
+fn challenge(realm: &RealmPlan, status: u16, parts: &AnswerParts<'_>) -> Option<String> {
+    match (status, parts.reason) {
+        (401, _) => {
+            let error = if parts.missing { None } else { Some("invalid_token") };
+            Some(match parts.challenge? {
+                Scheme::Bearer => bearer(realm, error, None),
+                Scheme::Basic => format!("Basic realm={}, charset=\"UTF-8\"", quoted(&realm.title)),
+                Scheme::ApiKey => format!("ApiKey realm={}", quoted(&realm.title)),
+            })
+        }
+        (400, Reason::AmbiguousCredential) if parts.challenge == Some(Scheme::Bearer) => {
+            Some(bearer(realm, Some("invalid_request"), None))
+        }
+        (403, Reason::InsufficientScope) if parts.scopes_of == Some(Scheme::Bearer) => {
+            Some(bearer(realm, Some("insufficient_scope"), parts.scope))
+        }
+        _ => None,
     }
 }
 

@@ -10,7 +10,7 @@ mod plan;
 pub mod router;
 mod verdict;
 
-pub use answer::Answer;
+pub use answer::{Answer, AnswerParts, Scheme};
 pub(crate) use early::Prepared;
 pub use issue::IssueRefusal;
 pub(crate) use observe::Silent;

@@ -1,0 +1,485 @@
+//! The life of an engine: open, reload, tell, release.
+
+use super::boundary::boundary;
+use super::fault::{Fault, cut_message, set_text};
+use super::handle::keyward_engine;
+use super::input::list;
+use super::numbers::*;
+use super::options::{self, keyward_options};
+use super::sized::{Output, Struct, zeroed};
+use super::types::*;
+use crate::engine::{Engine, Info, Reload};
+use crate::keyring::Keyring;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+// SAFETY: `repr(C)`, integers without padding and a text.
+unsafe impl Struct for keyward_engine_info {
+    const SMALLEST: usize = std::mem::offset_of!(Self, created);
+}
+
+/// A pointer that an export writes a number or a handle to. NULL where the caller does not want it.
+#[derive(Clone, Copy)]
+pub(super) struct Slot<T>(*mut T);
+
+impl<T: Copy> Slot<T> {
+    /// # Safety
+    ///
+    /// It is NULL, or a `T` can be written there and nobody else looks at it while this exists.
+    pub(super) const unsafe fn new(pointer: *mut T) -> Self {
+        Self(pointer)
+    }
+
+    /// Refuses what cannot be written to.
+    pub(super) fn check(self) -> Result<(), i32> {
+        if self.0.is_null() {
+            Err(KEYWARD_E_NULL)
+        } else if !self.0.is_aligned() {
+            Err(KEYWARD_E_ALIGNMENT)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Writes `value`, where it can be written.
+    pub(super) fn set(self, value: T) {
+        if self.check().is_ok() {
+            // SAFETY: not NULL and aligned; writable, as `new` was promised.
+            unsafe { self.0.write(value) };
+        }
+    }
+}
+
+/// # Safety
+///
+/// As of [`keyward_bytes::get`].
+unsafe fn path<'a>(bytes: keyward_bytes) -> Result<&'a Path, i32> {
+    // SAFETY: as this function's own.
+    let bytes = unsafe { bytes.get() }?;
+    if bytes.is_empty() { Err(KEYWARD_E_NULL) } else { Ok(Path::new(OsStr::from_bytes(bytes))) }
+}
+
+/// Opens an engine that decides from the snapshot in a file.
+///
+/// @param snapshot      the path of the snapshot; keyward_reload looks there again
+/// @param keyring       the path of the keyring, which nobody but its owner may have access to
+/// @param options       how it works, or NULL
+/// @param options_size  sizeof *options, or 0
+/// @param engine        the engine, which the caller then holds and gives to keyward_release; NULL where it
+///                      failed
+/// @param error         what went wrong, or NULL
+/// @param error_size    sizeof *error, or 0
+///
+/// @return KEYWARD_OK, or a status of any group
+///
+/// It reads files and allocates. It starts no thread, installs no signal handler, reads no environment
+/// variable and writes nothing.
+///
+/// Threads: any. After fork: an engine may be used in every process that comes from the one that opened
+/// it, and each releases its own. See docs/ABI.md on what they share.
+///
+/// # Safety
+///
+/// What the parameters say.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn keyward_open(
+    snapshot: keyward_bytes,
+    keyring: keyward_bytes,
+    options: *const keyward_options,
+    options_size: usize,
+    engine: *mut *mut keyward_engine,
+    error: *mut keyward_error,
+    error_size: usize,
+) -> i32 {
+    // SAFETY: as this function's own.
+    let (slot, mut told) = unsafe { (Slot::new(engine), Output::new(error, error_size)) };
+    let open = || -> Result<(Engine, i32), Fault> {
+        // SAFETY: as this function's own.
+        let snapshot = unsafe { path(snapshot) }?;
+        // SAFETY: as this function's own.
+        let keyring = unsafe { path(keyring) }?;
+        // SAFETY: as this function's own.
+        let (options, later) = unsafe { options::read(options, options_size) }?;
+        let engine = Engine::new(snapshot, Keyring::load(keyring)?, options);
+        let last_error = match engine.reload() {
+            Ok(_) => KEYWARD_OK,
+            Err(error) if later => Fault::from(error).status,
+            Err(error) => return Err(error.into()),
+        };
+        Ok((engine, last_error))
+    };
+    opened(slot, &mut told, open)
+}
+
+/// Opens an engine that decides from a snapshot in memory, which is copied.
+///
+/// @param snapshot      the bytes of the snapshot; only read, and only during the call
+/// @param keyring       the path of the keyring, which nobody but its owner may have access to
+/// @param options       how it works, or NULL. KEYWARD_OPEN_LATER does not go with it.
+/// @param options_size  sizeof *options, or 0
+/// @param engine        the engine, which the caller then holds and gives to keyward_release; NULL where it
+///                      failed
+/// @param error         what went wrong, or NULL
+/// @param error_size    sizeof *error, or 0
+///
+/// @return KEYWARD_OK, or a status of any group
+///
+/// Threads: any. After fork: as keyward_open.
+///
+/// # Safety
+///
+/// What the parameters say.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn keyward_open_bytes(
+    snapshot: keyward_bytes,
+    keyring: keyward_bytes,
+    options: *const keyward_options,
+    options_size: usize,
+    engine: *mut *mut keyward_engine,
+    error: *mut keyward_error,
+    error_size: usize,
+) -> i32 {
+    // SAFETY: as this function's own.
+    let (slot, mut told) = unsafe { (Slot::new(engine), Output::new(error, error_size)) };
+    let open = || -> Result<(Engine, i32), Fault> {
+        // SAFETY: as this function's own.
+        let bytes = unsafe { snapshot.get() }?;
+        // SAFETY: as this function's own.
+        let keyring = unsafe { path(keyring) }?;
+        // SAFETY: as this function's own.
+        let (options, later) = unsafe { options::read(options, options_size) }?;
+        if later {
+            return Err(KEYWARD_E_VALUE.into());
+        }
+        Ok((Engine::from_bytes(bytes.to_vec(), Keyring::load(keyring)?, options)?, KEYWARD_OK))
+    };
+    opened(slot, &mut told, open)
+}
+
+fn opened(
+    slot: Slot<*mut keyward_engine>,
+    told: &mut Output<keyward_error>,
+    open: impl FnOnce() -> Result<(Engine, i32), Fault>,
+) -> i32 {
+    let mut denied = *told;
+    let deny = move || {
+        slot.set(std::ptr::null_mut());
+        denied.deny();
+    };
+    boundary(deny, move || {
+        slot.set(std::ptr::null_mut());
+        told.deny();
+        let result = slot.check().and_then(|()| told.check_wanted()).map_err(Fault::from);
+        match result.and_then(|()| open()) {
+            Ok((engine, last_error)) => {
+                slot.set(keyward_engine::new(engine, last_error));
+                KEYWARD_OK
+            }
+            Err(fault) => told.tell(&fault),
+        }
+    })
+}
+
+/// Holds an engine once more, so that it lives until keyward_release was called once more.
+///
+/// @param engine  an engine that the caller holds
+///
+/// @return KEYWARD_OK, or 1xx
+///
+/// Threads: any, at the same time. After fork: as before; each process counts for itself.
+///
+/// # Safety
+///
+/// What the parameters say.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn keyward_retain(engine: *mut keyward_engine) -> i32 {
+    boundary(
+        || (),
+        || {
+            // SAFETY: as this function's own.
+            let handle = unsafe { keyward_engine::borrow(engine) };
+            handle.map_or_else(|status| status, keyward_engine::retain)
+        },
+    )
+}
+
+/// Gives up an engine that was opened or retained. The last one who does frees it, with its snapshots.
+///
+/// @param engine  an engine that the caller holds, and must not use any more; NULL does nothing
+///
+/// @return KEYWARD_OK, or 1xx
+///
+/// Threads: any; nobody may still be in a call with a hold that was given up. After fork: each process
+/// gives up its own.
+///
+/// # Safety
+///
+/// What the parameters say.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn keyward_release(engine: *mut keyward_engine) -> i32 {
+    boundary(
+        || (),
+        || {
+            if engine.is_null() {
+                return KEYWARD_OK;
+            }
+            // SAFETY: as this function's own.
+            if let Err(status) = unsafe { keyward_engine::borrow(engine) } {
+                return status;
+            }
+            // SAFETY: it was borrowed just now, and the caller holds it.
+            unsafe { keyward_engine::release(engine) };
+            KEYWARD_OK
+        },
+    )
+}
+
+/// Takes the newest snapshot from the file, if it has changed. Verifying goes on meanwhile. Whatever is
+/// wrong with the file, the last good generation stays.
+///
+/// It reads the file and may take long for a large one; another reload, check or info waits for it. Where
+/// nothing changed it costs one open and one fstat.
+///
+/// @param engine      an engine that the caller holds
+/// @param changed     1 where a new generation took over, else 0; or NULL
+/// @param error       what went wrong, or NULL
+/// @param error_size  sizeof *error, or 0
+///
+/// @return KEYWARD_OK, also where nothing changed; 2xx or 3xx where the file is not good, KEYWARD_E_NO_FILE
+///
+/// Threads: any. After fork: as before, unless another thread was in a reload, check or info at the time of
+/// the fork: the child must then not call any of them.
+///
+/// # Safety
+///
+/// What the parameters say.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn keyward_reload(
+    engine: *mut keyward_engine,
+    changed: *mut u32,
+    error: *mut keyward_error,
+    error_size: usize,
+) -> i32 {
+    // SAFETY: as this function's own.
+    let (slot, told) = unsafe { (Slot::new(changed), Output::new(error, error_size)) };
+    reloaded(engine, slot, told, |engine| Ok(engine.reload()?))
+}
+
+/// Takes the snapshot in `snapshot`, which is copied, in the place of the one in use. From then on the
+/// engine has no file to look at.
+///
+/// @param engine      an engine that the caller holds
+/// @param snapshot    the bytes of the snapshot; only read, and only during the call
+/// @param changed     1 where a new generation took over, else 0; or NULL
+/// @param error       what went wrong, or NULL
+/// @param error_size  sizeof *error, or 0
+///
+/// @return KEYWARD_OK, also where nothing changed; 3xx where the snapshot is not good
+///
+/// Threads: any. After fork: as keyward_reload.
+///
+/// # Safety
+///
+/// What the parameters say.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn keyward_replace_bytes(
+    engine: *mut keyward_engine,
+    snapshot: keyward_bytes,
+    changed: *mut u32,
+    error: *mut keyward_error,
+    error_size: usize,
+) -> i32 {
+    // SAFETY: as this function's own.
+    let (slot, told) = unsafe { (Slot::new(changed), Output::new(error, error_size)) };
+    reloaded(engine, slot, told, |engine| {
+        // SAFETY: as this function's own.
+        let bytes = unsafe { snapshot.get() }?;
+        Ok(engine.replace(bytes.to_vec())?)
+    })
+}
+
+/// Checks every page of the current generation that was not checked yet, and brings it into memory. For a
+/// thread of the host's after a fast start; requests go on meanwhile.
+///
+/// @param engine      an engine that the caller holds
+/// @param error       what went wrong, or NULL
+/// @param error_size  sizeof *error, or 0
+///
+/// @return KEYWARD_OK, or KEYWARD_E_DAMAGED: then every verdict is unavailable until a reload finds a good
+/// file
+///
+/// Threads: any. After fork: as keyward_reload.
+///
+/// # Safety
+///
+/// What the parameters say.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn keyward_check_pages(
+    engine: *mut keyward_engine,
+    error: *mut keyward_error,
+    error_size: usize,
+) -> i32 {
+    // SAFETY: as this function's own.
+    let told = unsafe { Output::new(error, error_size) };
+    let mut nowhere = 0;
+    // SAFETY: it is there for as long as the slot is.
+    let slot = unsafe { Slot::new(&raw mut nowhere) };
+    reloaded(engine, slot, told, |engine| {
+        engine.check()?;
+        Ok(Reload::Unchanged)
+    })
+}
+
+/// What reloads have in common. `engine` is what keyward_reload was called with.
+fn reloaded(
+    engine: *mut keyward_engine,
+    changed: Slot<u32>,
+    mut told: Output<keyward_error>,
+    work: impl FnOnce(&Engine) -> Result<Reload, Fault>,
+) -> i32 {
+    let mut denied = told;
+    let deny = move || {
+        changed.set(0);
+        denied.deny();
+    };
+    boundary(deny, move || {
+        changed.set(0);
+        told.deny();
+        let result = told.check_wanted().map_err(Fault::from).and_then(|()| {
+            // SAFETY: the callers are exports whose own contract says so.
+            let handle = unsafe { keyward_engine::borrow(engine) }?;
+            let result = work(handle.engine());
+            handle.set_last_error(result.as_ref().err().map_or(KEYWARD_OK, |fault| fault.status));
+            result
+        });
+        match result {
+            Ok(reload) => {
+                changed.set(matches!(reload, Reload::Loaded { .. }).into());
+                KEYWARD_OK
+            }
+            Err(fault) => told.tell(&fault),
+        }
+    })
+}
+
+/// Tells what an engine decides from, and how its last reload went.
+///
+/// @param engine     an engine that the caller holds
+/// @param info       the caller's memory
+/// @param info_size  sizeof *info
+///
+/// @return KEYWARD_OK, or 1xx
+///
+/// Threads: any; it waits for a reload that is under way. After fork: as keyward_reload.
+///
+/// # Safety
+///
+/// What the parameters say.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn keyward_info(
+    engine: *const keyward_engine,
+    info: *mut keyward_engine_info,
+    info_size: usize,
+) -> i32 {
+    // SAFETY: as this function's own.
+    let mut output = unsafe { Output::new(info, info_size) };
+    let mut denied = output;
+    boundary(
+        move || denied.deny(),
+        move || {
+            output.deny();
+            let tell = || {
+                output.check()?;
+                // SAFETY: as this function's own.
+                let handle = unsafe { keyward_engine::borrow(engine) }?;
+                output.write(&described(&handle.engine().info(), handle.last_error()))
+            };
+            let mut tell = tell;
+            tell().err().unwrap_or(KEYWARD_OK)
+        },
+    )
+}
+
+fn described(known: &Info, last_error: i32) -> keyward_engine_info {
+    let nanoseconds = |time: SystemTime| {
+        let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+        i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
+    };
+    let mut info: keyward_engine_info = zeroed();
+    if let Some(loaded) = &known.loaded {
+        let flag = |is: bool, flag: u32| if is { flag } else { 0 };
+        info.flags = KEYWARD_INFO_LOADED
+            | flag(loaded.mapped, KEYWARD_INFO_MAPPED)
+            | flag(loaded.checked, KEYWARD_INFO_CHECKED)
+            | flag(loaded.damaged, KEYWARD_INFO_DAMAGED);
+        info.generation = loaded.generation;
+        info.base_generation = loaded.base_generation;
+        info.created = loaded.created.map_or(0, nanoseconds);
+        info.since = nanoseconds(loaded.since);
+        info.age = loaded.age.map_or(0, |age| age.as_secs());
+        info.max_age = loaded.max_age.map_or(0, |age| age.as_secs());
+        info.keys = loaded.keys;
+        info.realms = loaded.realms as u64;
+        info.bytes = loaded.length;
+    }
+    info.retired = known.retired as u64;
+    info.limiter_slots = known.limiter_slots as u64;
+    info.limiter_displaced = known.limiter_displaced;
+    if let Some(error) = &known.last_error {
+        info.last_error = last_error;
+        info.last_error_at = nanoseconds(error.at);
+        info.last_error_message_len =
+            set_text(&mut info.last_error_message, cut_message(&error.message)) as u32;
+    }
+    info
+}
+
+/// Tells how many verdicts this engine gave with each reason, since it was opened.
+///
+/// @param engine  an engine that the caller holds
+/// @param counts  the caller's memory: as many numbers as `count` says. The one at KEYWARD_REASON_... is
+///                that of the reason; those past the last reason are set to 0.
+/// @param count   how many numbers there is room for
+///
+/// @return KEYWARD_OK, or 1xx
+///
+/// Threads: any, at the same time. After fork: each process counts for itself.
+///
+/// # Safety
+///
+/// What the parameters say.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn keyward_counts(
+    engine: *const keyward_engine,
+    counts: *mut u64,
+    count: usize,
+) -> i32 {
+    let fill = |numbers: &mut dyn Iterator<Item = u64>| -> Result<(), i32> {
+        // What `list` refuses cannot be written to either.
+        // SAFETY: as this function's own; the list itself is not looked at.
+        unsafe { list(counts.cast_const(), count) }.map(drop)?;
+        for at in 0..count {
+            // SAFETY: within the caller's numbers.
+            let place = unsafe { counts.add(at) };
+            // SAFETY: so many numbers can be written there.
+            unsafe { place.write(numbers.next().unwrap_or(0)) };
+        }
+        Ok(())
+    };
+    boundary(
+        || {
+            let _ = fill(&mut std::iter::empty());
+        },
+        || {
+            let tell = || {
+                fill(&mut std::iter::empty())?;
+                // SAFETY: as this function's own.
+                let handle = unsafe { keyward_engine::borrow(engine) }?;
+                fill(&mut handle.counts())
+            };
+            tell().err().unwrap_or(KEYWARD_OK)
+        },
+    )
+}

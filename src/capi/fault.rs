@@ -1,0 +1,163 @@
+//! What went wrong, as a number and a message.
+
+use super::numbers::*;
+use super::sized::{Output, Struct, zeroed};
+use super::types::{KEYWARD_MESSAGE_SIZE, keyward_error};
+use crate::engine::ReloadError;
+use crate::format::header::FormatError;
+use crate::gates::{IssueRefusal, PlanError};
+use crate::keyring::KeyringError;
+use crate::snapshot::SnapshotError;
+use std::ffi::c_char;
+use std::io::ErrorKind;
+use std::mem::MaybeUninit;
+
+// SAFETY: `repr(C)`: 4, 4 and 488 bytes, without padding; a value of integers once its first 8 bytes are
+// written, because the message may be unwritten.
+unsafe impl Struct for keyward_error {
+    const SMALLEST: usize = 16;
+    const HEAD: usize = 8;
+
+    fn empty_texts(&mut self) {
+        set_text(&mut self.message, "");
+    }
+}
+
+/// A status, and what there is to say beyond its name.
+pub(super) struct Fault {
+    pub(super) status: i32,
+    pub(super) message: String,
+}
+
+impl From<i32> for Fault {
+    fn from(status: i32) -> Self {
+        Self { status, message: default_message(status).to_owned() }
+    }
+}
+
+/// What a caller's fault means, which only its number tells otherwise.
+fn default_message(status: i32) -> &'static str {
+    match status {
+        KEYWARD_E_NULL => "a pointer is NULL that must not be",
+        KEYWARD_E_STRUCT_SIZE => {
+            "a struct has a size that no version of it had, or unknown bytes that are not zero: pass its sizeof"
+        }
+        KEYWARD_E_HANDLE => "the handle is not an engine, or one that was released",
+        KEYWARD_E_ALIGNMENT => "a pointer is not aligned for what it points to",
+        KEYWARD_E_LENGTH => "bytes or a list are NULL and have a length, or a length that no memory has",
+        KEYWARD_E_UTF8 => "a text that has to be UTF-8 is not",
+        KEYWARD_E_VALUE => "a flag or number is unknown to this library, or two exclude each other",
+        KEYWARD_E_BUFFER => "the buffer is too small",
+        KEYWARD_E_UNSUPPORTED => "this library does not have what is asked for",
+        KEYWARD_E_NOT_A_KEY => "the realm does not take one key by itself",
+        KEYWARD_E_DENIED => "the request was refused, so no token is issued for it; the verdict says why",
+        _ => "",
+    }
+}
+
+fn io_status(error: &std::io::Error) -> i32 {
+    match error.kind() {
+        ErrorKind::NotFound => KEYWARD_E_NOT_FOUND,
+        ErrorKind::PermissionDenied => KEYWARD_E_PERMISSION,
+        _ => KEYWARD_E_IO,
+    }
+}
+
+impl From<KeyringError> for Fault {
+    fn from(error: KeyringError) -> Self {
+        let status = match &error {
+            KeyringError::Unreadable { source, .. } => io_status(source),
+            KeyringError::Exposed { .. } => KEYWARD_E_KEYRING_EXPOSED,
+            _ => KEYWARD_E_KEYRING,
+        };
+        Self { status, message: error.to_string() }
+    }
+}
+
+impl From<&ReloadError> for Fault {
+    fn from(error: &ReloadError) -> Self {
+        let status = match error {
+            ReloadError::Io { error, .. } => io_status(error),
+            ReloadError::Snapshot(SnapshotError::Realms(_)) => KEYWARD_E_MALFORMED,
+            ReloadError::Snapshot(SnapshotError::Format(error)) => match error {
+                FormatError::Empty | FormatError::Magic => KEYWARD_E_NOT_A_SNAPSHOT,
+                FormatError::Version { .. }
+                | FormatError::Features { .. }
+                | FormatError::DigestSuite { .. } => KEYWARD_E_VERSION,
+                FormatError::Truncated { .. } | FormatError::TooLong { .. } => KEYWARD_E_TRUNCATED,
+                FormatError::Hash { .. } => KEYWARD_E_DAMAGED,
+                FormatError::Malformed { .. } => KEYWARD_E_MALFORMED,
+            },
+            ReloadError::Plan(PlanError::PepperMissing { .. } | PlanError::PepperWrong { .. }) => {
+                KEYWARD_E_PEPPER
+            }
+            ReloadError::Plan(PlanError::Realm { .. }) => KEYWARD_E_MALFORMED,
+            ReloadError::Older { .. } => KEYWARD_E_OLDER,
+            ReloadError::Conflict { .. } => KEYWARD_E_CONFLICT,
+            ReloadError::NoFile => KEYWARD_E_NO_FILE,
+        };
+        Self { status, message: error.to_string() }
+    }
+}
+
+impl From<ReloadError> for Fault {
+    fn from(error: ReloadError) -> Self {
+        Self::from(&error)
+    }
+}
+
+impl From<IssueRefusal> for Fault {
+    fn from(error: IssueRefusal) -> Self {
+        let status = match error {
+            IssueRefusal::NotAKey => KEYWARD_E_DENIED,
+            _ => KEYWARD_E_TOKEN,
+        };
+        Self { status, message: error.to_string() }
+    }
+}
+
+impl Output<keyward_error> {
+    /// Tells a fault, if somebody wants to know, and returns its status.
+    pub(super) fn tell(&mut self, fault: &Fault) -> i32 {
+        let mut error: keyward_error = zeroed();
+        error.code = fault.status;
+        error.message_len = set_text(&mut error.message, cut(&fault.message, self.room())) as u32;
+        // Where it cannot be written, nobody is told more than the number.
+        let _ = self.write(&error);
+        fault.status
+    }
+
+    /// The longest message that the caller's struct has room for.
+    fn room(&self) -> usize {
+        self.size().min(size_of::<keyward_error>()).saturating_sub(keyward_error::HEAD + 1)
+    }
+
+    /// NULL says that nobody wants to know; anything else has to be a good struct.
+    pub(super) fn check_wanted(&self) -> Result<(), i32> {
+        if self.is_wanted() { self.check() } else { Ok(()) }
+    }
+}
+
+/// `text`, cut to at most `room` bytes between two characters.
+pub(super) fn cut(text: &str, room: usize) -> &str {
+    text.get(..text.floor_char_boundary(room)).unwrap_or_default()
+}
+
+/// A message, cut to what a message has room for.
+pub(super) fn cut_message(text: &str) -> &str {
+    cut(text, KEYWARD_MESSAGE_SIZE - 1)
+}
+
+/// Writes `text` and a NUL, and returns its length; nothing but the NUL where it does not fit.
+#[inline]
+pub(super) fn set_text<const SIZE: usize>(target: &mut [MaybeUninit<c_char>; SIZE], text: &str) -> usize {
+    let text = if text.len() < SIZE { text } else { "" };
+    // SAFETY: `text.len()` is below SIZE, and what is borrowed mutably overlaps with nothing.
+    unsafe {
+        std::ptr::copy_nonoverlapping(text.as_ptr().cast(), target.as_mut_ptr(), text.len());
+    }
+    if let Some(end) = target.get_mut(text.len()) {
+        end.write(0);
+    }
+    text.len()
+}

@@ -1,0 +1,511 @@
+//! `keyward_verify`: a request in, a verdict out.
+
+use super::answer::{Buffer, scheme_number};
+use super::boundary::boundary;
+use super::fault::set_text;
+use super::handle::keyward_engine;
+use super::input::{Headers, list};
+use super::numbers::*;
+use super::sized::{Output, Struct, input, zeroed};
+use super::types::*;
+use crate::gates::{Plan, Verdict};
+use crate::realm::{Credential, CredentialKind, Realm};
+use crate::request::credential::LONGEST_KEY;
+use crate::request::source::Source;
+use crate::request::{Peer, Request};
+use crate::time::Timestamp;
+use arrayvec::ArrayVec;
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use std::ffi::c_char;
+use std::mem::{MaybeUninit, offset_of};
+use std::ops::Deref;
+
+// SAFETY: `repr(C)`, pointers and integers without padding; any bytes are a value, and pointers are only
+// followed where the caller promises that they can be.
+unsafe impl Struct for keyward_request {
+    const SMALLEST: usize = offset_of!(Self, scopes);
+}
+
+// SAFETY: `repr(C)`, integers without padding; the texts may be unwritten.
+unsafe impl Struct for keyward_verdict {
+    const SMALLEST: usize = Self::HEAD;
+    const HEAD: usize = offset_of!(Self, key_id);
+
+    #[inline]
+    fn empty_texts(&mut self) {
+        // A text that a caller prints without looking at its length is never that of an earlier request.
+        let firsts = [
+            self.key_id.first_mut(),
+            self.environment.first_mut(),
+            self.tenant.first_mut(),
+            self.scope.first_mut(),
+            self.subject.first_mut(),
+        ];
+        for first in firsts.into_iter().flatten() {
+            first.write(0);
+        }
+    }
+}
+
+/// Decides one request.
+///
+/// @param engine        an engine that the caller holds
+/// @param request       the request; only read, and only during the call
+/// @param request_size  sizeof *request
+/// @param verdict       what was decided: the caller's memory, a denial before anything else happens
+/// @param verdict_size  sizeof *verdict
+///
+/// @return KEYWARD_OK where the request was decided, either way; 1xx where the caller is at fault, 5xx where
+/// the library is. Only `verdict->decision == KEYWARD_ALLOW` lets a request in, whatever is returned.
+///
+/// It takes no lock, and for a key it allocates nothing and makes no system call, except the first time in
+/// a thread. A header that is not looked at is not checked.
+///
+/// Threads: any, at the same time. After fork: as before.
+///
+/// # Safety
+///
+/// What the parameters say; nobody writes to the request or touches the verdict during the call.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn keyward_verify(
+    engine: *const keyward_engine,
+    request: *const keyward_request,
+    request_size: usize,
+    verdict: *mut keyward_verdict,
+    verdict_size: usize,
+) -> i32 {
+    // SAFETY: as this function's own.
+    let mut output = unsafe { Output::new(verdict, verdict_size) };
+    let mut denied = output;
+    boundary(
+        move || denied.deny(),
+        move || {
+            let done = into_verdict(&mut output, |verdict| {
+                // SAFETY: as this function's own.
+                let handle = unsafe { keyward_engine::borrow(engine) }?;
+                let mut space = MaybeUninit::uninit();
+                // SAFETY: as this function's own.
+                let request = unsafe { input(request, request_size, &mut space) }?;
+                // SAFETY: as this function's own.
+                unsafe { decide(handle, request, verdict) }
+            });
+            done.err().unwrap_or(KEYWARD_OK)
+        },
+    )
+}
+
+/// Decides one request that presents a key by itself, without headers: taken from a message, a connection
+/// or the like. It is decided as if it stood where the realm takes its key from.
+///
+/// The realm needs a credential of kind `key`: its only one, or the first that it requires by default;
+/// KEYWARD_E_NOT_A_KEY where there is none. `request->header_count` is 0. The rest is that of
+/// keyward_verify.
+///
+/// @param engine        an engine that the caller holds
+/// @param key           the key; only read, and only during the call. Empty: there is none.
+/// @param request       everything else about the request; only read, and only during the call
+/// @param request_size  sizeof *request
+/// @param verdict       what was decided: the caller's memory, a denial before anything else happens
+/// @param verdict_size  sizeof *verdict
+///
+/// @return as keyward_verify
+///
+/// Threads: any, at the same time. After fork: as before.
+///
+/// # Safety
+///
+/// As of keyward_verify.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn keyward_verify_key(
+    engine: *const keyward_engine,
+    key: keyward_bytes,
+    request: *const keyward_request,
+    request_size: usize,
+    verdict: *mut keyward_verdict,
+    verdict_size: usize,
+) -> i32 {
+    // SAFETY: as this function's own.
+    let mut output = unsafe { Output::new(verdict, verdict_size) };
+    let mut denied = output;
+    boundary(
+        move || denied.deny(),
+        move || {
+            let done = into_verdict(&mut output, |verdict| {
+                // SAFETY: as this function's own.
+                let handle = unsafe { keyward_engine::borrow(engine) }?;
+                let mut space = MaybeUninit::uninit();
+                // SAFETY: as this function's own.
+                let request = unsafe { input(request, request_size, &mut space) }?;
+                // SAFETY: as this function's own.
+                let key = unsafe { key.get() }?;
+                // SAFETY: as this function's own.
+                unsafe { decide_key(handle, key, request, verdict) }
+            });
+            done.err().unwrap_or(KEYWARD_OK)
+        },
+    )
+}
+
+/// Lends the caller's verdict, set to a denial, to `work`.
+#[inline]
+pub(super) fn into_verdict(
+    output: &mut Output<keyward_verdict>,
+    work: impl FnOnce(&mut keyward_verdict) -> Result<(), i32>,
+) -> Result<(), i32> {
+    match output.exact() {
+        Some(verdict) => work(verdict),
+        None => into_other_size(output, work),
+    }
+}
+
+/// Of a verdict of another size, a text that is not whole in it is not there.
+#[cold]
+fn into_other_size(
+    output: &mut Output<keyward_verdict>,
+    work: impl FnOnce(&mut keyward_verdict) -> Result<(), i32>,
+) -> Result<(), i32> {
+    output.check()?;
+    output.deny();
+    let mut verdict: keyward_verdict = zeroed();
+    let done = work(&mut verdict);
+    if done.is_ok() {
+        let has_room_to = |end: usize| output.size() >= end;
+        if !has_room_to(offset_of!(keyward_verdict, environment)) {
+            verdict.key_id_len = 0;
+        }
+        if !has_room_to(offset_of!(keyward_verdict, tenant)) {
+            verdict.environment_len = 0;
+        }
+        if !has_room_to(offset_of!(keyward_verdict, scope)) {
+            verdict.tenant_len = 0;
+        }
+        if !has_room_to(offset_of!(keyward_verdict, subject)) {
+            verdict.scope_len = 0;
+        }
+        if !has_room_to(size_of::<keyward_verdict>()) {
+            (verdict.subject_len, verdict.has_subject) = (0, 0);
+        }
+        output.write(&verdict)?;
+    }
+    done
+}
+
+/// The library's request, but for its headers.
+///
+/// # Safety
+///
+/// As of keyward_verify, for `'a`.
+#[inline]
+unsafe fn translated<'a, H: crate::request::HeaderList + ?Sized>(
+    request: &keyward_request,
+    headers: &'a H,
+    scopes: &'a [&'a str],
+) -> Result<Request<'a, H>, i32> {
+    const KNOWN: u32 = KEYWARD_TLS | KEYWARD_NO_ROUTING | KEYWARD_HAS_NOW | KEYWARD_NO_IDENTITY;
+    if request.flags & !KNOWN != 0 || request.reserved != 0 {
+        return Err(KEYWARD_E_VALUE);
+    }
+    // SAFETY: as this function's own.
+    let path = match unsafe { request.path.get() }? {
+        path if request.flags & KEYWARD_NO_ROUTING == 0 => Some(path),
+        [] => None,
+        // Whoever hands in a path has not left routing out.
+        _ => return Err(KEYWARD_E_VALUE),
+    };
+    let now = match request.flags & KEYWARD_HAS_NOW {
+        0 => None,
+        _ => {
+            let now = Timestamp::new(request.now_seconds, request.now_nanoseconds);
+            Some(now.ok_or(KEYWARD_E_VALUE)?)
+        }
+    };
+    Ok(Request {
+        // SAFETY: as this function's own.
+        realm: unsafe { request.realm.text() }?,
+        // SAFETY: as this function's own.
+        method: unsafe { request.method.optional() }?,
+        path,
+        // SAFETY: as this function's own.
+        host: unsafe { request.host.optional() }?,
+        // SAFETY: as this function's own.
+        peer: unsafe { peer(request) }?,
+        tls: request.flags & KEYWARD_TLS != 0,
+        // SAFETY: as this function's own.
+        environment: unsafe { request.environment.optional_text() }?,
+        scopes,
+        headers,
+        now,
+    })
+}
+
+/// # Safety
+///
+/// As of keyward_verify.
+#[inline]
+unsafe fn peer(request: &keyward_request) -> Result<Peer, i32> {
+    let address = &request.peer_address;
+    Ok(match request.peer_family {
+        KEYWARD_PEER_TEXT => {
+            // SAFETY: as this function's own.
+            let text = unsafe { request.peer.get() }?;
+            if text.is_empty() { Peer::Unknown } else { Peer::parse(text) }
+        }
+        KEYWARD_PEER_UNIX => Peer::Unix,
+        KEYWARD_PEER_IPV4 => match address.first_chunk::<4>() {
+            Some(first) => Peer::Address((*first).into()),
+            None => Peer::Unknown,
+        },
+        KEYWARD_PEER_IPV6 => Peer::Address(std::net::IpAddr::from(*address).to_canonical()),
+        _ => return Err(KEYWARD_E_VALUE),
+    })
+}
+
+/// The scopes that a caller asks for: the first few without an allocation.
+#[derive(Default)]
+struct Scopes<'a> {
+    few: ArrayVec<&'a str, 16>,
+    many: Vec<&'a str>,
+}
+
+impl<'a> Scopes<'a> {
+    /// # Safety
+    ///
+    /// As of keyward_verify, for `'a`.
+    #[inline]
+    unsafe fn of(request: &keyward_request) -> Result<Self, i32> {
+        let mut scopes = Self { few: ArrayVec::new_const(), many: Vec::new() };
+        // SAFETY: as this function's own.
+        let asked = unsafe { list(request.scopes, request.scope_count) }?;
+        if asked.len() > scopes.few.capacity() {
+            scopes.many.reserve(asked.len());
+        }
+        for scope in asked {
+            // SAFETY: as this function's own.
+            let scope = unsafe { scope.text() }?;
+            if scopes.many.capacity() > 0 {
+                scopes.many.push(scope);
+            } else {
+                // There is room for as many as were asked for.
+                let _ = scopes.few.try_push(scope);
+            }
+        }
+        Ok(scopes)
+    }
+
+    #[inline]
+    fn as_slice(&self) -> &[&'a str] {
+        if self.many.is_empty() { &self.few } else { &self.many }
+    }
+}
+
+/// # Safety
+///
+/// As of keyward_verify.
+#[inline]
+unsafe fn decide(
+    handle: &keyward_engine,
+    request: &keyward_request,
+    verdict: &mut keyward_verdict,
+) -> Result<(), i32> {
+    // SAFETY: as this function's own.
+    let headers = unsafe { Headers::new(request.headers, request.header_count) }?;
+    // SAFETY: as this function's own.
+    let scopes = unsafe { Scopes::of(request) }?;
+    // SAFETY: as this function's own.
+    let translated = unsafe { translated(request, &headers, scopes.as_slice()) }?;
+    let decided = handle.engine().verify(&translated);
+    if headers.is_broken() {
+        return Err(KEYWARD_E_LENGTH);
+    }
+    // SAFETY: as this function's own.
+    unsafe { fill(handle, &decided, request, verdict) }
+}
+
+/// Decides a request and hands the verdict itself to `then`, once it stands in `verdict`.
+///
+/// # Safety
+///
+/// As of keyward_verify.
+pub(super) unsafe fn decide_then<T>(
+    handle: &keyward_engine,
+    request: &keyward_request,
+    verdict: &mut keyward_verdict,
+    then: impl FnOnce(&crate::engine::Verdict<'_>, Option<Timestamp>) -> T,
+) -> Result<T, i32> {
+    // SAFETY: as this function's own.
+    let headers = unsafe { Headers::new(request.headers, request.header_count) }?;
+    // SAFETY: as this function's own.
+    let scopes = unsafe { Scopes::of(request) }?;
+    // SAFETY: as this function's own.
+    let translated = unsafe { translated(request, &headers, scopes.as_slice()) }?;
+    let decided = handle.engine().verify(&translated);
+    if headers.is_broken() {
+        return Err(KEYWARD_E_LENGTH);
+    }
+    // SAFETY: as this function's own.
+    unsafe { fill(handle, &decided, request, verdict) }?;
+    Ok(then(&decided, translated.now))
+}
+
+/// # Safety
+///
+/// As of keyward_verify.
+unsafe fn decide_key(
+    handle: &keyward_engine,
+    key: &[u8],
+    request: &keyward_request,
+    verdict: &mut keyward_verdict,
+) -> Result<(), i32> {
+    if request.header_count != 0 {
+        return Err(KEYWARD_E_VALUE);
+    }
+    let pinned = handle.engine().pin();
+    // SAFETY: as this function's own.
+    let realm = unsafe { request.realm.text() }?;
+    let realms = pinned.plan().map(|plan| plan.snapshot().realms()).unwrap_or_default();
+    let mut value = ArrayVec::new();
+    let mut fields = ArrayVec::<(&[u8], &[u8]), 1>::new();
+    // Without the realm the verdict is unavailable, whatever stands in the header.
+    if let Some(realm) = realms.iter().find(|known| known.name == realm)
+        && !key.is_empty()
+    {
+        let name = header_of_key(realm, key, &mut value).ok_or(KEYWARD_E_NOT_A_KEY)?;
+        fields.push((name, &value));
+    }
+    // SAFETY: as this function's own.
+    let scopes = unsafe { Scopes::of(request) }?;
+    // SAFETY: as this function's own.
+    let translated = unsafe { translated(request, fields.as_slice(), scopes.as_slice()) }?;
+    // SAFETY: as this function's own.
+    unsafe { fill(handle, &pinned.verify(&translated), request, verdict) }
+}
+
+/// The value of a header that presents a key: `Basic`, and the base64 of what is longer than any key, is
+/// the longest.
+type KeyHeader = ArrayVec<u8, 704>;
+
+/// Writes the value of the header that presents `key` to `realm`, and returns its name.
+fn header_of_key<'r>(realm: &'r Realm, key: &[u8], value: &mut KeyHeader) -> Option<&'r [u8]> {
+    let is_key = |credential: &&Credential| matches!(credential.kind, CredentialKind::Key(_));
+    let mut keys = realm.credentials.iter().filter(is_key);
+    let credential = match (keys.next(), keys.next()) {
+        (Some(only), None) => only,
+        (None, _) => return None,
+        _ => realm.default_require.iter().filter_map(|name| realm.credential(name)).find(is_key)?,
+    };
+    // The first that every key can be presented in: a bearer token has fewer characters than a header.
+    let rank = |source: &&Source| match source {
+        Source::Header(_) => 0,
+        Source::Basic => 1,
+        Source::Bearer => 2,
+    };
+    let source = credential.sources.iter().min_by_key(rank)?;
+    // One byte more than any key has says as much as all the rest; and around a header's value, spaces
+    // would be trimmed, which are no part of any key.
+    let key = key.get(..LONGEST_KEY + 1).unwrap_or(key);
+    let key = if key.iter().all(u8::is_ascii_graphic) { key } else { b"\x01" };
+    let mut append = |bytes: &[u8]| value.try_extend_from_slice(bytes).ok();
+    match source {
+        Source::Header(name) => append(key).map(|()| name.as_bytes()),
+        Source::Bearer => {
+            append(b"Bearer ")?;
+            append(key).map(|()| b"Authorization".as_slice())
+        }
+        Source::Basic => {
+            let mut pair = ArrayVec::<u8, { LONGEST_KEY + 2 }>::new();
+            pair.try_extend_from_slice(key).ok()?;
+            pair.try_push(b':').ok()?;
+            let mut encoded = [0; 696];
+            let length = BASE64_STANDARD.encode_slice(&pair, &mut encoded).ok()?;
+            append(b"Basic ")?;
+            append(encoded.get(..length)?).map(|()| b"Authorization".as_slice())
+        }
+    }
+}
+
+/// Writes a text of a verdict, which has room for the longest that keyward writes.
+#[inline]
+fn put<const SIZE: usize>(target: &mut [MaybeUninit<c_char>; SIZE], text: Option<&str>) -> Result<u32, i32> {
+    match text {
+        None => Ok(0),
+        Some(text) if text.len() < SIZE => Ok(set_text(target, text) as u32),
+        Some(_) => Err(KEYWARD_E_MALFORMED),
+    }
+}
+
+/// Writes what was decided to a verdict that stands at a denial. Whoever is let in is written last.
+///
+/// # Safety
+///
+/// As of keyward_verify.
+#[inline]
+unsafe fn fill<P: Deref<Target = Plan>>(
+    handle: &keyward_engine,
+    decided: &Verdict<'_, P>,
+    request: &keyward_request,
+    verdict: &mut keyward_verdict,
+) -> Result<(), i32> {
+    let reason = reason_number(decided.reason());
+    handle.count(reason);
+    verdict.generation = decided.generation().unwrap_or(0);
+    if request.flags & KEYWARD_NO_IDENTITY == 0 {
+        verdict.key_id_len = put(&mut verdict.key_id, decided.key_id())?;
+        verdict.environment_len = put(&mut verdict.environment, decided.environment())?;
+        verdict.tenant_len = put(&mut verdict.tenant, decided.tenant())?;
+        if let Some(subject) = decided.subject() {
+            verdict.subject_len = put(&mut verdict.subject, Some(subject))?;
+            verdict.has_subject = 1;
+        }
+    }
+    if !request.scopes_buffer.is_null() {
+        // SAFETY: as this function's own.
+        verdict.scopes_len = unsafe { list_scopes(decided, request) }?;
+    }
+    if decided.is_allowed() {
+        verdict.reason = reason;
+        verdict.decision = KEYWARD_ALLOW;
+        return Ok(());
+    }
+    verdict.reason = reason;
+    fill_refusal(decided, verdict);
+    Ok(())
+}
+
+/// Lists the scopes of the key in the caller's buffer, and returns how long the list is.
+///
+/// # Safety
+///
+/// As of keyward_verify.
+unsafe fn list_scopes<P: Deref<Target = Plan>>(
+    decided: &Verdict<'_, P>,
+    request: &keyward_request,
+) -> Result<u32, i32> {
+    let (start, capacity) = (request.scopes_buffer, request.scopes_capacity);
+    // SAFETY: as this function's own.
+    let mut buffer = unsafe { Buffer::new(start.cast(), capacity) };
+    for (at, scope) in decided.scopes().enumerate() {
+        if at > 0 {
+            buffer.put(b" ");
+        }
+        buffer.put(scope.as_bytes());
+    }
+    let length = buffer.used();
+    buffer.put(b"\0");
+    if buffer.used() > capacity && capacity > 0 {
+        // SAFETY: it has at least one byte.
+        unsafe { start.write(0) };
+    }
+    u32::try_from(length).map_err(|_| KEYWARD_E_MALFORMED)
+}
+
+/// What an answer is made of.
+fn fill_refusal<P: Deref<Target = Plan>>(decided: &Verdict<'_, P>, verdict: &mut keyward_verdict) {
+    let parts = decided.answer_parts();
+    verdict.challenge = scheme_number(parts.challenge);
+    verdict.challenge_missing = parts.missing.into();
+    verdict.scopes_of = scheme_number(parts.scopes_of);
+    verdict.retry_after = parts.retry_after.unwrap_or(0);
+    // A scope that there is no room for is left out.
+    verdict.scope_len = set_text(&mut verdict.scope, parts.scope.unwrap_or_default()) as u32;
+}
