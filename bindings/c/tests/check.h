@@ -13,7 +13,7 @@
 
 static int failures = 0;
 
-static int report(int good, const char *file, int line, const char *what)
+static inline int report(int good, const char *file, int line, const char *what)
 {
     if (!good) {
         ++failures;

@@ -3,6 +3,7 @@
  *
  *   lifecycle FIXTURE
  */
+#define _POSIX_C_SOURCE 200809L
 #include "check.h"
 
 static const char *directory;
