@@ -310,6 +310,12 @@
 /** `keyward_options.flags`: a reload may go back to an older generation, or to other bytes of the same one. */
 #define KEYWARD_GOING_BACK 2
 
+/**
+ * `flags` of keyward_credential_header: a key may stand in it as the user of the Basic scheme, so that the
+ * user's name is a secret, which servers write to their logs otherwise.
+ */
+#define KEYWARD_HEADER_SECRET_USER 1
+
 /** The bytes of the longest token that is accepted, and a NUL. */
 #define KEYWARD_TOKEN_SIZE 8193
 
@@ -520,9 +526,9 @@ typedef struct keyward_response {
     uint32_t status;
     /** How many of `headers` there are. */
     uint32_t header_count;
-    /** The Content-Type of the body; empty: there is none. */
+    /** The Content-Type of the body; NULL: there is none. */
     struct keyward_bytes content_type;
-    /** The body; empty: there is none. */
+    /** The body; NULL: there is none, and it is the server's to answer. */
     struct keyward_bytes body;
     /**
      * The other headers to send, Content-Type not among them: `WWW-Authenticate`, of which there may be
@@ -853,6 +859,7 @@ int32_t keyward_check_environment(const struct keyward_engine *engine,
  * @param engine    an engine that the caller holds
  * @param realm     the name of the realm; UTF-8
  * @param index     which one
+ * @param flags     KEYWARD_HEADER_... of it, added up; or NULL
  * @param buffer    the caller's memory, for the name and a NUL behind it
  * @param capacity  its bytes
  * @param needed    the bytes that were, or would have been, used, the NUL among them; or NULL
@@ -865,6 +872,7 @@ int32_t keyward_check_environment(const struct keyward_engine *engine,
 int32_t keyward_credential_header(const struct keyward_engine *engine,
                                   struct keyward_bytes realm,
                                   size_t index,
+                                  uint32_t *flags,
                                   char *buffer,
                                   size_t capacity,
                                   size_t *needed);

@@ -10,7 +10,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 # The number of the ABI's major version: the upper 16 bits of KEYWARD_ABI_VERSION.
-abi=$(awk '$2 == "KEYWARD_ABI_VERSION" { print int($3 / 65536) }' include/keyward.h)
+abi=$(awk '$1 == "#define" && $2 == "KEYWARD_ABI_VERSION" { print int($3 / 65536) }' include/keyward.h)
 
 exec "${CARGO:-cargo}" rustc --locked --package keyward --lib --release --no-default-features --features capi \
   --crate-type cdylib,staticlib "$@" -- -C link-arg=-Wl,-soname,libkeyward.so."$abi"

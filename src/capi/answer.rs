@@ -69,7 +69,7 @@ impl Buffer {
     pub(super) fn put(&mut self, bytes: &[u8]) -> keyward_bytes {
         let start = self.used;
         self.used = self.used.saturating_add(bytes.len());
-        if self.used > self.capacity || bytes.is_empty() {
+        if self.used > self.capacity || self.pointer.is_null() {
             return keyward_bytes::EMPTY;
         }
         // SAFETY: `start` is not past the end of the buffer.
@@ -193,7 +193,9 @@ fn rendered(
 fn placed(answer: &Answer, buffer: &mut Buffer) -> keyward_response {
     let mut response: keyward_response = zeroed();
     response.status = answer.status.into();
-    let mut text = |text: &Option<String>| buffer.put(text.as_deref().unwrap_or_default().as_bytes());
+    let mut text = |text: &Option<String>| {
+        text.as_ref().map_or(keyward_bytes::EMPTY, |text| buffer.put(text.as_bytes()))
+    };
     response.content_type = text(&answer.content_type);
     response.body = text(&answer.body);
     let retry_after = answer.retry_after.map(|seconds| seconds.to_string());

@@ -94,7 +94,9 @@ pub unsafe extern "C" fn keyward_open(
     error_size: usize,
 ) -> i32 {
     // SAFETY: as this function's own.
-    let (slot, mut told) = unsafe { (Slot::new(engine), Output::new(error, error_size)) };
+    let slot = unsafe { Slot::new(engine) };
+    // SAFETY: as this function's own.
+    let mut told = unsafe { Output::new(error, error_size) };
     let open = || -> Result<(Engine, i32), Fault> {
         // SAFETY: as this function's own.
         let snapshot = unsafe { path(snapshot) }?;
@@ -142,7 +144,9 @@ pub unsafe extern "C" fn keyward_open_bytes(
     error_size: usize,
 ) -> i32 {
     // SAFETY: as this function's own.
-    let (slot, mut told) = unsafe { (Slot::new(engine), Output::new(error, error_size)) };
+    let slot = unsafe { Slot::new(engine) };
+    // SAFETY: as this function's own.
+    let mut told = unsafe { Output::new(error, error_size) };
     let open = || -> Result<(Engine, i32), Fault> {
         // SAFETY: as this function's own.
         let bytes = unsafe { snapshot.get() }?;
@@ -263,7 +267,9 @@ pub unsafe extern "C" fn keyward_reload(
     error_size: usize,
 ) -> i32 {
     // SAFETY: as this function's own.
-    let (slot, told) = unsafe { (Slot::new(changed), Output::new(error, error_size)) };
+    let slot = unsafe { Slot::new(changed) };
+    // SAFETY: as this function's own.
+    let told = unsafe { Output::new(error, error_size) };
     reloaded(engine, slot, told, |engine| Ok(engine.reload()?))
 }
 
@@ -292,7 +298,9 @@ pub unsafe extern "C" fn keyward_replace_bytes(
     error_size: usize,
 ) -> i32 {
     // SAFETY: as this function's own.
-    let (slot, told) = unsafe { (Slot::new(changed), Output::new(error, error_size)) };
+    let slot = unsafe { Slot::new(changed) };
+    // SAFETY: as this function's own.
+    let told = unsafe { Output::new(error, error_size) };
     reloaded(engine, slot, told, |engine| {
         // SAFETY: as this function's own.
         let bytes = unsafe { snapshot.get() }?;

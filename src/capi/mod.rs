@@ -36,7 +36,9 @@ pub use options::{
     KEYWARD_CHECK_FAST, KEYWARD_CHECK_WHOLE, KEYWARD_GOING_BACK, KEYWARD_MODE_COPY, KEYWARD_MODE_MAP,
     KEYWARD_OPEN_LATER, keyward_options,
 };
-pub use realm::{keyward_check_environment, keyward_check_realm, keyward_credential_header};
+pub use realm::{
+    KEYWARD_HEADER_SECRET_USER, keyward_check_environment, keyward_check_realm, keyward_credential_header,
+};
 pub use token::{KEYWARD_TOKEN_SIZE, keyward_issue_token, keyward_token_options};
 pub use types::*;
 pub use verify::{keyward_verify, keyward_verify_key};

@@ -6,9 +6,13 @@ use super::engine::Slot;
 use super::handle::keyward_engine;
 use super::numbers::*;
 use super::types::keyward_bytes;
-use crate::realm::Realm;
+use crate::realm::{CredentialKind, Realm};
 use crate::request::source::Source;
 use std::ffi::c_char;
+
+/// `flags` of keyward_credential_header: a key may stand in it as the user of the Basic scheme, so that the
+/// user's name is a secret, which servers write to their logs otherwise.
+pub const KEYWARD_HEADER_SECRET_USER: u32 = 1;
 
 /// Says whether the engine's current generation has a realm.
 ///
@@ -79,6 +83,7 @@ pub unsafe extern "C" fn keyward_check_environment(
 /// @param engine    an engine that the caller holds
 /// @param realm     the name of the realm; UTF-8
 /// @param index     which one
+/// @param flags     KEYWARD_HEADER_... of it, added up; or NULL
 /// @param buffer    the caller's memory, for the name and a NUL behind it
 /// @param capacity  its bytes
 /// @param needed    the bytes that were, or would have been, used, the NUL among them; or NULL
@@ -96,44 +101,57 @@ pub unsafe extern "C" fn keyward_credential_header(
     engine: *const keyward_engine,
     realm: keyward_bytes,
     index: usize,
+    flags: *mut u32,
     buffer: *mut c_char,
     capacity: usize,
     needed: *mut usize,
 ) -> i32 {
     // SAFETY: as this function's own.
+    let flags = unsafe { Slot::new(flags) };
+    // SAFETY: as this function's own.
     let needed = unsafe { Slot::new(needed) };
+    let clear = move || {
+        flags.set(0);
+        needed.set(0);
+    };
     // SAFETY: as this function's own.
     let mut buffer = unsafe { Buffer::new(buffer.cast(), capacity) };
-    boundary(
-        move || needed.set(0),
-        move || {
-            needed.set(0);
-            let tell = |realm: &Realm| {
-                let name = *credential_headers(realm).get(index).ok_or(KEYWARD_E_END)?;
-                buffer.put(&[name.as_bytes(), b"\0"].concat());
-                buffer.finish(needed)
-            };
-            // SAFETY: as this function's own.
-            let found = unsafe { with_realm(engine, realm, tell) };
-            found.err().unwrap_or(KEYWARD_OK)
-        },
-    )
+    boundary(clear, move || {
+        clear();
+        let tell = |realm: &Realm| {
+            let headers = credential_headers(realm);
+            let (name, known) = headers.get(index).ok_or(KEYWARD_E_END)?;
+            flags.set(*known);
+            buffer.put(&[name.as_bytes(), b"\0"].concat());
+            buffer.finish(needed)
+        };
+        // SAFETY: as this function's own.
+        let found = unsafe { with_realm(engine, realm, tell) };
+        found.err().unwrap_or(KEYWARD_OK)
+    })
 }
 
-/// The names of the headers that a realm takes credentials from, each once.
-fn credential_headers(realm: &Realm) -> Vec<&str> {
-    let mut names: Vec<&str> = Vec::new();
-    for source in realm.credentials.iter().flat_map(|credential| &credential.sources) {
-        let name = match source {
-            Source::Bearer | Source::Basic => "Authorization",
-            Source::Header(name) => name,
-        };
-        if !names.iter().any(|known| known.eq_ignore_ascii_case(name)) {
-            names.push(name);
+/// The names of the headers that a realm takes credentials from, each once, and their flags.
+fn credential_headers(realm: &Realm) -> Vec<(&str, u32)> {
+    let mut headers: Vec<(&str, u32)> = Vec::new();
+    for credential in &realm.credentials {
+        for source in &credential.sources {
+            let is_key = matches!(credential.kind, CredentialKind::Key(_));
+            let (name, flag) = match source {
+                Source::Basic if is_key => (AUTHORIZATION, KEYWARD_HEADER_SECRET_USER),
+                Source::Bearer | Source::Basic => (AUTHORIZATION, 0),
+                Source::Header(name) => (name.as_str(), 0),
+            };
+            match headers.iter_mut().find(|(known, _)| known.eq_ignore_ascii_case(name)) {
+                Some((_, flags)) => *flags |= flag,
+                None => headers.push((name, flag)),
+            }
         }
     }
-    names
+    headers
 }
+
+const AUTHORIZATION: &str = "Authorization";
 
 /// Lends the realm of that name to `ask`.
 ///

@@ -48,13 +48,14 @@ fn check<T: Struct>(pointer: *const T, size: usize) -> Result<(), i32> {
 ///
 /// # Safety
 ///
-/// Where `pointer` is not NULL, `size` bytes can be read there, and nobody writes to them during `'a`.
+/// Where `pointer` is not NULL, `size` bytes can be read there, and nobody writes to them while the result is
+/// in use.
 #[inline]
-pub(super) unsafe fn input<'a, T: Struct>(
+pub(super) unsafe fn input<T: Struct>(
     pointer: *const T,
     size: usize,
-    space: &'a mut MaybeUninit<T>,
-) -> Result<&'a T, i32> {
+    space: &mut MaybeUninit<T>,
+) -> Result<&T, i32> {
     if size == size_of::<T>() && !pointer.is_null() && pointer.is_aligned() {
         // SAFETY: it is readable, aligned and as long as it should be; any bytes are a value.
         return Ok(unsafe { &*pointer });
@@ -67,11 +68,7 @@ pub(super) unsafe fn input<'a, T: Struct>(
 ///
 /// As of [`input`].
 #[cold]
-unsafe fn copied<'a, T: Struct>(
-    pointer: *const T,
-    size: usize,
-    space: &'a mut MaybeUninit<T>,
-) -> Result<&'a T, i32> {
+unsafe fn copied<T: Struct>(pointer: *const T, size: usize, space: &mut MaybeUninit<T>) -> Result<&T, i32> {
     check(pointer, size)?;
     let known = size.min(size_of::<T>());
     let source = pointer.cast::<u8>();

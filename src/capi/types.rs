@@ -176,9 +176,9 @@ pub struct keyward_response {
     pub status: u32,
     /// How many of `headers` there are.
     pub header_count: u32,
-    /// The Content-Type of the body; empty: there is none.
+    /// The Content-Type of the body; NULL: there is none.
     pub content_type: keyward_bytes,
-    /// The body; empty: there is none.
+    /// The body; NULL: there is none, and it is the server's to answer.
     pub body: keyward_bytes,
     /// The other headers to send, Content-Type not among them: `WWW-Authenticate`, of which there may be
     /// several, `Retry-After`, and what later versions add.

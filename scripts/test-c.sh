@@ -1,0 +1,140 @@
+#!/usr/bin/env bash
+# The C interface: its tests as C99 and as C++11, all vectors through it, its symbols, and all of that under
+# AddressSanitizer with UndefinedBehaviorSanitizer and under valgrind.
+#
+#   scripts/test-c.sh [VECTORS...]      folders of vectors beside testdata/vectors
+#
+# MILLISECONDS (2000) is how long threads verify under reload.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+target=${CARGO_TARGET_DIR:-$PWD/target}
+work=$target/c-tests
+tests=bindings/c/tests
+milliseconds=${MILLISECONDS:-2000}
+cargo=${CARGO:-cargo}
+python=${KEYWARD_PYTHON:-python3}
+programs=(lifecycle requests answers threads forks conformance)
+warnings=(-Wall -Wextra -Werror -pedantic)
+# What a static libkeyward needs of the system; keyward.pc says the same.
+libraries=(-lpthread -ldl -lm -lgcc_s)
+
+say() { printf 'test-c: %s\n' "$*"; }
+fail() { printf 'test-c: FAILED: %s\n' "$*" >&2; exit 1; }
+for tool in cc c++ clang nm valgrind "$python"; do
+  command -v "$tool" >/dev/null || fail "$tool is missing: run scripts/setup.sh"
+done
+
+# compile DIALECT OUTPUT SOURCE FLAG...
+compile() {
+  local dialect=$1 output=$2 source=$3
+  shift 3
+  case $dialect in
+    c99) "${CC:-cc}" -std=c99 -x c "${warnings[@]}" -g -O1 -Iinclude "$source" -x none "$@" -o "$output" ;;
+    c++11) "${CXX:-c++}" -std=c++11 -x c++ "${warnings[@]}" -g -O1 -Iinclude "$source" -x none "$@" -o "$output" ;;
+  esac
+}
+
+rm -rf "$work"
+mkdir -p "$work"/{c99,c++11,panics,sanitized,fixture}
+
+say "building the libraries and the command"
+scripts/capi.sh
+cp "$target"/release/libkeyward.{so,a} "$work"
+ln -s libkeyward.so "$work/libkeyward.so.0"
+"$cargo" build --locked --package keyward-cli
+keyward=$target/debug/keyward
+
+# The same source with a panic in every export, into a folder of its own.
+"$cargo" rustc --locked --package keyward --lib --no-default-features --features capi \
+  --crate-type staticlib -- --cfg keyward_force_panics
+mv "$target/debug/libkeyward.a" "$work/panics"
+
+say "the symbols of the library are the functions of the header"
+grep -oE '\bkeyward_[a-z_]+\(' include/keyward.h | grep -v '()' | tr -d '(' | sort -u >"$work/header.txt"
+nm --dynamic --defined-only "$work/libkeyward.so" | awk '{ print $3 }' | sort >"$work/exported.txt"
+diff "$work/header.txt" "$work/exported.txt" || fail "header (<) and library (>) differ"
+nm --defined-only "$work/libkeyward.a" 2>/dev/null | awk '$2 == "T" && $3 ~ /^keyward_/ { print $3 }' | sort \
+  >"$work/static.txt"
+diff "$work/header.txt" "$work/static.txt" || fail "header (<) and static library (>) differ"
+while read -r function; do
+  for test in panics.c "*.c"; do
+    # shellcheck disable=SC2086
+    grep -qw "$function" $tests/$test || fail "$function is not called in $tests/$test"
+  done
+done <"$work/header.txt"
+
+say "making the fixture"
+fixture=$work/fixture
+cp "$tests/fixture/keyring.toml" "$fixture/keyring.toml"
+sed 's/101112131415/ff1112131415/' "$tests/fixture/keyring.toml" >"$fixture/other.toml"
+chmod 600 "$fixture"/*.toml
+# build OUTPUT GENERATION KEYS
+build() {
+  "$keyward" build --config "$tests/fixture/keyward.toml" --keyring "$fixture/keyring.toml" --keys "$3" \
+    --generation "$2" -o "$fixture/$1" >/dev/null
+}
+build keys.kwd 1 "$tests/fixture/keys.jsonl"
+sed '/"id":"turning"/s/}$/,"status":"revoked"}/' "$tests/fixture/keys.jsonl" >"$fixture/next.jsonl"
+build next.kwd 2 "$fixture/next.jsonl"
+head -c 8192 "$fixture/keys.kwd" >"$fixture/truncated.kwd"
+"$python" - "$fixture/keys.kwd" "$fixture/damaged.kwd" <<'PYTHON'
+import sys
+content = bytearray(open(sys.argv[1], "rb").read())
+content[len(content) // 2] ^= 1
+open(sys.argv[2], "wb").write(content)
+PYTHON
+"$python" $tests/vectors.py "$keyward" "$work/vectors" testdata/vectors "$@"
+
+# run FOLDER [COMMAND...]: every program of a folder.
+run() {
+  local folder=$1 program
+  shift
+  for program in "${programs[@]}"; do
+    case $program in
+      threads) "$@" "$folder/$program" "$fixture" "$milliseconds" ;;
+      conformance) "$@" "$folder/$program" "$work/vectors/cases" ;;
+      *) "$@" "$folder/$program" "$fixture" ;;
+    esac || fail "$program ($folder) with: ${*:-nothing}"
+  done
+}
+
+for dialect in c99 c++11; do
+  say "as $dialect, against the shared library"
+  for program in "${programs[@]}"; do
+    compile $dialect "$work/$dialect/$program" $tests/$program.c "$work/libkeyward.so" -lpthread
+  done
+  LD_LIBRARY_PATH=$work run "$work/$dialect"
+  compile $dialect "$work/$dialect/panics" $tests/panics.c "$work/panics/libkeyward.a" "${libraries[@]}"
+  "$work/$dialect/panics" "$fixture" 2>"$work/panics.log" || { cat "$work/panics.log" >&2; fail "panics"; }
+  # The one thing that the library has no say in: Rust tells of a panic on standard error.
+  grep -v -e 'this panic is forced by a test' -e "^thread '" -e 'RUST_BACKTRACE' -e '^$' "$work/panics.log" \
+    && fail "panics said more"
+done
+
+say "under valgrind"
+memcheck=(valgrind --quiet --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite
+  --trace-children=no --child-silent-after-fork=no)
+LD_LIBRARY_PATH=$work MILLISECONDS=$milliseconds run "$work/c99" "${memcheck[@]}"
+
+say "building with AddressSanitizer"
+triple=$(rustc -vV | awk '/^host:/ { print $2 }')
+sanitize=(-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
+env RUSTC_BOOTSTRAP=1 RUSTFLAGS="-Zsanitizer=address" CC=clang "CFLAGS_${triple//-/_}=-fsanitize=address" \
+  "$cargo" rustc --locked --package keyward --lib --no-default-features --features capi \
+  --target "$triple" --target-dir "$work/asan" --crate-type staticlib
+for program in "${programs[@]}"; do
+  CC=clang compile c99 "$work/sanitized/$program" $tests/$program.c "${sanitize[@]}" \
+    "$work/asan/$triple/debug/libkeyward.a" "${libraries[@]}"
+done
+
+say "under AddressSanitizer and UndefinedBehaviorSanitizer"
+# That they are on: in the programs, and in the library's own objects.
+for symbol in __asan_init __ubsan_handle_add_overflow; do
+  nm "$work/sanitized/requests" | grep -q "$symbol" || fail "$symbol is not in the programs"
+done
+nm "$work/asan/$triple/debug/libkeyward.a" 2>/dev/null | grep -q 'U __asan_report_load' \
+  || fail "the library was not built with AddressSanitizer"
+ASAN_OPTIONS=detect_stack_use_after_return=1 UBSAN_OPTIONS=print_stacktrace=1 run "$work/sanitized"
+
+say "all passed"
