@@ -23,6 +23,16 @@ fn allocations(engine: &Engine, requests: &[Request<'_, [(&str, &str)]>]) -> (Al
     (counted, reasons)
 }
 
+/// An engine over the fixture with a state file of its own.
+fn with_state(name: &str, slots: usize) -> Engine {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("hot-path");
+    fs::create_dir_all(&folder).expect("there is room");
+    let path = folder.join(name);
+    let _ = fs::remove_file(&path);
+    let options = Options { state: Some(path), state_slots: slots, ..options() };
+    Engine::from_bytes(snapshot(), keyring(KEYRING), options).expect("the snapshot and the state are good")
+}
+
 #[test]
 fn the_counter_counts() {
     assert_eq!(measure(|| drop(std::hint::black_box(Box::new(7)))).count_total, 1);
@@ -30,14 +40,15 @@ fn the_counter_counts() {
 
 #[test]
 fn a_key_is_decided_without_an_allocation() {
-    for now in [None, Some(Timestamp::from_seconds(NOW))] {
-        let engine = engine(snapshot());
+    for (now, engine) in [None, Some(Timestamp::from_seconds(NOW))]
+        .into_iter()
+        .flat_map(|now| [(now, engine(snapshot())), (now, with_state("allocations", 64))])
+    {
         for (realm, headers) in GOOD.into_iter().chain(BAD) {
             let (counted, reasons) = allocations(&engine, &[Request { now, ..request(realm, headers) }]);
             assert_eq!(counted.count_total, 0, "{realm} {headers:?}: {reasons:?}");
         }
     }
-    let engine = engine(snapshot());
     // Routes, a missing scope of the route and of the caller, a rate limit, a folded header, a long
     // credential, an escaped path.
     let key = [("Authorization", "Bearer sk_live_0000000000000001")];
@@ -71,10 +82,12 @@ fn a_key_is_decided_without_an_allocation() {
         (request("files", &aliased), AmbiguousCredential),
         (Request { peer: Peer::Unix, ..request("shop", &key) }, Ok),
     ];
-    for (request, expected) in cases {
-        let (counted, reasons) = allocations(&engine, &[request]);
-        assert_eq!(reasons, [expected]);
-        assert_eq!(counted.count_total, 0, "{expected:?}");
+    for engine in [engine(snapshot()), with_state("cases", 64)] {
+        for (request, expected) in &cases {
+            let (counted, reasons) = allocations(&engine, std::slice::from_ref(request));
+            assert_eq!(reasons, [*expected]);
+            assert_eq!(counted.count_total, 0, "{expected:?}");
+        }
     }
 }
 
@@ -88,15 +101,24 @@ fn the_table_of_limits_does_not_grow() {
         keyring(KEYRING),
         Options { limiter_slots: 16, ..options() },
     );
-    let engine = engine.expect("it is good");
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("full.state");
+    let _ = fs::remove_file(&path);
+    let shared = Engine::from_bytes(
+        build(CONFIGURATION, KEYRING, &keys, stamp(1)),
+        keyring(KEYRING),
+        Options { state: Some(path), state_slots: 16, ..options() },
+    );
     let credentials: Vec<String> = (0..500).map(|at| format!("Bearer sk_live_{at:016x}")).collect();
     let headers: Vec<[(&str, &str); 1]> =
         credentials.iter().map(|text| [("Authorization", text.as_str())]).collect();
     let requests: Vec<_> = headers.iter().map(|headers| request("shop", headers)).collect();
-    let (counted, reasons) = allocations(&engine, &requests);
-    assert!(reasons.iter().all(|reason| *reason == Reason::Ok));
-    assert_eq!(counted.count_total, 0);
-    assert!(engine.info().limiter_displaced > 0, "the table was full");
+    for engine in [engine, shared] {
+        let engine = engine.expect("it is good");
+        let (counted, reasons) = allocations(&engine, &requests);
+        assert!(reasons.iter().all(|reason| *reason == Reason::Ok));
+        assert_eq!(counted.count_total, 0);
+        assert!(engine.info().limiter_displaced > 0, "the table was full");
+    }
 }
 
 /// Every request of the vectors whose realm takes no token, whatever becomes of it.
@@ -220,7 +242,7 @@ fn a_key_is_decided_without_a_system_call() {
 }
 
 fn decide_between_marks() {
-    let engine = engine(snapshot());
+    let engines = [engine(snapshot()), with_state("marks", 64)];
     let cases: Vec<_> = GOOD.into_iter().chain(BAD).collect();
     let slow = [("Authorization", "Bearer sk_live_0000000000000004")];
     let mut requests: Vec<_> = cases.iter().map(|(realm, headers)| request(realm, headers)).collect();
@@ -234,12 +256,12 @@ fn decide_between_marks() {
     let _ = parent_id();
     let _ = fs::metadata("/");
     let _ = parent_id();
-    let _ = engine.verify(&requests[0]);
+    engines.iter().for_each(|engine| drop(engine.verify(&requests[0])));
     let mut allowed = 0;
     let _ = parent_id();
-    for _ in 0..1000 {
+    for engine in [0, 1].into_iter().cycle().take(2000).filter_map(|at: usize| engines.get(at)) {
         allowed += requests.iter().filter(|request| engine.verify(request).is_allowed()).count();
     }
     let _ = parent_id();
-    assert!(allowed > 1000 * GOOD.len());
+    assert!(allowed > 2000 * GOOD.len());
 }

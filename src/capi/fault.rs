@@ -7,6 +7,7 @@ use crate::engine::ReloadError;
 use crate::format::header::FormatError;
 use crate::gates::{IssueRefusal, PlanError};
 use crate::keyring::KeyringError;
+use crate::limits::StateError;
 use crate::snapshot::SnapshotError;
 use std::ffi::c_char;
 use std::io::ErrorKind;
@@ -95,6 +96,8 @@ impl From<&ReloadError> for Fault {
             ReloadError::Older { .. } => KEYWARD_E_OLDER,
             ReloadError::Conflict { .. } => KEYWARD_E_CONFLICT,
             ReloadError::NoFile => KEYWARD_E_NO_FILE,
+            ReloadError::State(StateError::Io { error, .. }) => io_status(error),
+            ReloadError::State(_) => KEYWARD_E_IO,
         };
         Self { status, message: error.to_string() }
     }

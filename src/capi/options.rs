@@ -88,6 +88,7 @@ pub(super) unsafe fn read(pointer: *const keyward_options, size: usize) -> Resul
             slots if slots > MOST_SLOTS => return Err(KEYWARD_E_VALUE),
             slots => usize::try_from(slots).map_err(|_| KEYWARD_E_VALUE)?,
         },
+        ..defaults
     };
     Ok((options, given.flags & KEYWARD_OPEN_LATER != 0))
 }

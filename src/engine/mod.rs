@@ -26,13 +26,13 @@ pub use reload::{Info, LastError, Loaded, Reload, ReloadError};
 
 use crate::gates::{self, Observer, Plan};
 use crate::keyring::Keyring;
-use crate::limits::Limiter;
+use crate::limits::{Counts, State, StateError};
 use crate::request::{HeaderList, Request};
 use crate::snapshot::{Check, Mode};
 use crate::time::Timestamp;
 use cell::Cell;
 use reload::{Origin, Reloader};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// The verdict of [`Engine::verify`].
@@ -48,56 +48,89 @@ pub struct Options {
     /// Whether a reload may go back to an older generation, or to other bytes of the same one.
     pub going_back: bool,
     /// Keys that the rate limiter has room for; twice as many as are active at one time is a good number.
-    /// Each takes 16 bytes.
+    /// Each takes 16 bytes. With `state` this counts for nothing.
     pub limiter_slots: usize,
+    /// A file in which rate limits and the use of each key are counted together with every other process that
+    /// names it; made where it is not there. `None`: limits are this process's own, and the use of keys is not
+    /// counted.
+    pub state: Option<PathBuf>,
+    /// Without a file, whether rate limits and the use of each key are counted together with the processes that
+    /// are forked from this one.
+    pub state_inherited: bool,
+    /// Keys that a new state has room for; twice as many as are active at one time is a good number. Each
+    /// takes 448 bytes on disk. A file that is there keeps its own size.
+    pub state_slots: usize,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { mode: Mode::default(), check: Check::default(), going_back: false, limiter_slots: 1 << 17 }
+        Self {
+            mode: Mode::default(),
+            check: Check::default(),
+            going_back: false,
+            limiter_slots: 1 << 17,
+            state: None,
+            state_inherited: false,
+            state_slots: 1 << 16,
+        }
     }
 }
 
 /// Decides requests from the newest good snapshot that it was given.
 pub struct Engine {
     cell: Cell,
-    limiter: Limiter,
+    state: Arc<State>,
     reloader: Reloader,
 }
 
 impl Engine {
     /// An engine for the snapshot at `path`, which it does not look at yet: until [`Engine::reload`] has
-    /// found a good one, every verdict is `unavailable`. For hosts that must start all the same.
+    /// found a good one, every verdict is `unavailable`. For hosts that must start all the same: where the
+    /// state file cannot be used, it counts in memory of its own, and [`Info::state_error`] says why.
     pub fn new(path: &Path, keyring: Keyring, options: Options) -> Self {
-        Self::with(Origin::File(path.to_owned()), keyring, options)
+        let (engine, error) = Self::with(Origin::File(path.to_owned()), keyring, options);
+        engine.reloader.note_state_error(error);
+        engine
     }
 
-    /// An engine for the snapshot at `path`, which must be good.
+    /// An engine for the snapshot at `path`, which must be good, and so must the state file.
     pub fn open(path: &Path, keyring: Keyring, options: Options) -> Result<Self, ReloadError> {
-        let engine = Self::new(path, keyring, options);
+        let (engine, state_error) = Self::with(Origin::File(path.to_owned()), keyring, options);
+        state_error.map_or(Ok(()), Err)?;
         engine.reload()?;
         Ok(engine)
     }
 
     /// An engine for a snapshot that is in memory.
     pub fn from_bytes(bytes: Vec<u8>, keyring: Keyring, options: Options) -> Result<Self, ReloadError> {
-        let engine = Self::with(Origin::Memory, keyring, options);
+        let (engine, state_error) = Self::with(Origin::Memory, keyring, options);
+        state_error.map_or(Ok(()), Err)?;
         engine.replace(bytes)?;
         Ok(engine)
     }
 
-    fn with(origin: Origin, keyring: Keyring, options: Options) -> Self {
+    fn with(origin: Origin, keyring: Keyring, options: Options) -> (Self, Option<StateError>) {
         // The first reading of the clock asks the system where it stands in this process's memory. Here,
         // so that no verify has to.
         let _ = Timestamp::coarse_now();
-        let limiter = Limiter::new(options.limiter_slots);
-        Self { cell: Cell::empty(), limiter, reloader: Reloader::new(origin, Arc::new(keyring), options) }
+        let opened = match &options.state {
+            Some(path) => State::open(path, options.state_slots),
+            None if options.state_inherited => State::inherited(options.state_slots),
+            None => Ok(State::private(options.limiter_slots)),
+        };
+        let (state, error) = match opened {
+            Ok(state) => (state, None),
+            Err(error) => (State::private(options.limiter_slots), Some(error)),
+        };
+        let state = Arc::new(state);
+        let reloader = Reloader::new(origin, Arc::new(keyring), Arc::clone(&state), options);
+        (Self { cell: Cell::empty(), state, reloader }, error)
     }
 
     /// Decides one request.
     #[inline]
     pub fn verify<'r, H: HeaderList + ?Sized>(&self, request: &Request<'r, H>) -> Verdict<'r> {
-        Verdict::decide(self.cell.load(), request, &self.limiter, None, &mut gates::Silent)
+        Verdict::decide(self.cell.load(), request, &self.state, None, &mut gates::Silent)
     }
 
     /// Decides one request, and tells `observer` what each gate saw.
@@ -106,12 +139,12 @@ impl Engine {
         request: &Request<'r, H>,
         observer: &mut impl Observer,
     ) -> Verdict<'r> {
-        Verdict::decide(self.cell.load(), request, &self.limiter, None, observer)
+        Verdict::decide(self.cell.load(), request, &self.state, None, observer)
     }
 
     /// Holds on to the generation of this moment, to decide several requests from it.
     pub fn pin(&self) -> Pinned<'_> {
-        Pinned { plan: self.cell.load(), limiter: &self.limiter }
+        Pinned { plan: self.cell.load(), state: &self.state }
     }
 
     /// Takes the newest snapshot from the file, if it has changed. Verifying goes on meanwhile, and a
@@ -137,7 +170,13 @@ impl Engine {
 
     /// What it decides from at the moment, and how the last reload went.
     pub fn info(&self) -> Info {
-        self.reloader.info(&self.cell, &self.limiter)
+        self.reloader.info(&self.cell)
+    }
+
+    /// What became of requests, by realm and reason: since this engine was made, or with a state file, since
+    /// that was, in all processes that use it.
+    pub fn counts(&self) -> Counts {
+        self.state.counts()
     }
 }
 
@@ -146,7 +185,7 @@ impl Engine {
 /// Hold it for a batch, not for long: its memory stays until it is dropped.
 pub struct Pinned<'e> {
     plan: Option<Held>,
-    limiter: &'e Limiter,
+    state: &'e State,
 }
 
 /// How many lookups are under way at once in a batch: about as many cache misses as a core can wait for.
@@ -168,7 +207,7 @@ impl Pinned<'_> {
         &'p self,
         request: &Request<'r, H>,
     ) -> gates::Verdict<'r, &'p Plan> {
-        gates::Verdict::decide(self.plan.as_deref(), request, self.limiter, None, &mut gates::Silent)
+        gates::Verdict::decide(self.plan.as_deref(), request, self.state, None, &mut gates::Silent)
     }
 
     /// Decides requests in their order, with the memory that their lookups need under way side by side:
@@ -190,7 +229,7 @@ impl Pinned<'_> {
                 verdicts.push(gates::Verdict::decide(
                     plan,
                     request,
-                    self.limiter,
+                    self.state,
                     prepared,
                     &mut gates::Silent,
                 ));

@@ -5,7 +5,7 @@ use super::cell::Cell;
 use crate::format::header::FormatError;
 use crate::gates::{Plan, PlanError};
 use crate::keyring::Keyring;
-use crate::limits::Limiter;
+use crate::limits::{State as Counters, StateError, StateInfo};
 use crate::memory::{Bytes, open_file};
 use crate::snapshot::{Check, Snapshot, SnapshotError};
 use parking_lot::Mutex;
@@ -51,6 +51,9 @@ pub enum ReloadError {
         /// The generation.
         generation: u64,
     },
+    /// The state file cannot be used.
+    #[error(transparent)]
+    State(#[from] StateError),
     /// The engine was made from memory and has no file to look at.
     #[error("the engine was opened from memory: hand it new bytes instead")]
     NoFile,
@@ -88,8 +91,12 @@ pub struct Info {
     /// Keys that the limiter has room for.
     pub limiter_slots: usize,
     /// Keys whose rate-limit state was given up because the limiter had no room
-    /// ([`Limiter::displaced`]).
+    /// ([`crate::limits::State::displaced`]).
     pub limiter_displaced: u64,
+    /// The state file in use.
+    pub state: Option<StateInfo>,
+    /// Why the state file is not used, where it cannot be.
+    pub state_error: Option<String>,
 }
 
 /// What is known of the generation in use.
@@ -155,16 +162,23 @@ struct State {
     /// Generations that were replaced. They are dropped here and nowhere else, once nobody holds them.
     graveyard: Vec<Arc<Plan>>,
     last_error: Option<LastError>,
+    state_error: Option<String>,
 }
 
 pub(super) struct Reloader {
     state: Mutex<State>,
     keyring: Arc<Keyring>,
+    counters: Arc<Counters>,
     options: Options,
 }
 
 impl Reloader {
-    pub(super) fn new(origin: Origin, keyring: Arc<Keyring>, options: Options) -> Self {
+    pub(super) fn new(
+        origin: Origin,
+        keyring: Arc<Keyring>,
+        counters: Arc<Counters>,
+        options: Options,
+    ) -> Self {
         let state = State {
             origin,
             identity: None,
@@ -172,8 +186,14 @@ impl Reloader {
             since: SystemTime::UNIX_EPOCH,
             graveyard: Vec::new(),
             last_error: None,
+            state_error: None,
         };
-        Self { state: Mutex::new(state), keyring, options }
+        Self { state: Mutex::new(state), keyring, counters, options }
+    }
+
+    /// Remembers why the state file is not used.
+    pub(super) fn note_state_error(&self, error: Option<StateError>) {
+        self.state.lock().state_error = error.map(|error| error.to_string());
     }
 
     pub(super) fn reload(&self, cell: &Cell) -> Result<Reload, ReloadError> {
@@ -246,13 +266,14 @@ impl Reloader {
             }
         }
         drop(current);
-        let plan = Plan::new(snapshot, Arc::clone(&self.keyring))?;
+        let mut plan = Plan::new(snapshot, Arc::clone(&self.keyring))?;
+        plan.count_in(&self.counters);
         state.graveyard.extend(cell.replace(Arc::new(plan)));
         state.since = SystemTime::now();
         Ok(Reload::Loaded { generation, replaced })
     }
 
-    pub(super) fn info(&self, cell: &Cell, limiter: &Limiter) -> Info {
+    pub(super) fn info(&self, cell: &Cell) -> Info {
         let state = self.state.lock();
         let loaded = cell.load().map(|plan| {
             let snapshot = plan.snapshot();
@@ -279,8 +300,10 @@ impl Reloader {
             loaded,
             last_error: state.last_error.clone(),
             retired: state.graveyard.len(),
-            limiter_slots: limiter.slots(),
-            limiter_displaced: limiter.displaced(),
+            limiter_slots: self.counters.limiter_slots(),
+            limiter_displaced: self.counters.displaced(),
+            state: self.counters.info(),
+            state_error: state.state_error.clone(),
         }
     }
 }

@@ -324,11 +324,12 @@ fn verify_key<H: HeaderList + ?Sized>(
     if entry.attributes().credential != credential.number {
         return Err(Reason::Unavailable.into());
     }
+    passage.found(&entry);
     let attributes = entry.attributes();
     if attributes.status == Status::Revoked {
         return Err(Reason::Revoked.into());
     }
-    let now = passage.clock.now();
+    let now = passage.now();
     if now < Timestamp::from_seconds(attributes.not_before) {
         return Err(Reason::NotYetValid.into());
     }
@@ -355,7 +356,7 @@ fn verify_token<H: HeaderList + ?Sized>(
     presented: &[u8],
 ) -> Result<(Claims, Option<Entry>), Refusal> {
     let keys = passage.plan.keyring().token_keys(&passage.realm.name);
-    let claims = token::verify(presented, rules, keys, passage.clock.now()).map_err(|fault| match fault {
+    let claims = token::verify(presented, rules, keys, passage.now()).map_err(|fault| match fault {
         token::Fault::Invalid => Reason::InvalidToken,
         token::Fault::Expired => Reason::TokenExpired,
         token::Fault::NotYetValid => Reason::TokenNotYetValid,
@@ -376,7 +377,8 @@ fn bound_key<H: HeaderList + ?Sized>(
 ) -> Result<Entry, Refusal> {
     let snapshot = passage.plan.snapshot();
     let entry = snapshot.find_id(passage.number, id)?.ok_or(Reason::TokenRevoked)?;
-    if entry.attributes().status == Status::Revoked || has_expired(&entry, passage.clock.now()) {
+    passage.found(&entry);
+    if entry.attributes().status == Status::Revoked || has_expired(&entry, passage.now()) {
         return Err(Reason::TokenRevoked.into());
     }
     if !expected(passage, request).accepts(entry.attributes().environment) {

@@ -5,7 +5,6 @@ use super::observe::{Finding, Gate, Observer};
 use super::plan::ScopePlan;
 use super::verdict::{MissingScope, Outcome};
 use super::{Passage, Refusal, Routing};
-use crate::limits::Limiter;
 use crate::realm::Unmatched;
 use crate::reason::Reason;
 use crate::record::Status;
@@ -17,7 +16,6 @@ use crate::snapshot::{Entry, Scopes};
 pub(super) fn authorize<'r, H: HeaderList + ?Sized, O: Observer>(
     passage: &Passage<'_>,
     request: &Request<'r, H>,
-    limiter: &Limiter,
     identity: &Identity<'_>,
     outcome: &mut Outcome<'r>,
     observer: &mut O,
@@ -33,7 +31,7 @@ pub(super) fn authorize<'r, H: HeaderList + ?Sized, O: Observer>(
     }
     check_scopes(passage, request, identity, outcome, observer)?;
     if let Some(entry) = &identity.key {
-        check_rate(passage, limiter, entry, outcome, observer)?;
+        check_rate(passage, entry, outcome, observer)?;
     }
     Ok(())
 }
@@ -175,7 +173,6 @@ fn check_scopes<'r, H: HeaderList + ?Sized, O: Observer>(
 #[inline]
 fn check_rate<O: Observer>(
     passage: &Passage<'_>,
-    limiter: &Limiter,
     entry: &Entry,
     outcome: &mut Outcome<'_>,
     observer: &mut O,
@@ -186,8 +183,8 @@ fn check_rate<O: Observer>(
     };
     let rate = *passage.realm.rates.get(usize::from(number)).ok_or(Reason::Unavailable)?;
     let tag = entry.attributes().id_tag;
-    let now = u64::try_from(passage.clock.now().nanoseconds()).unwrap_or(u64::MAX);
-    match limiter.admit(tag, rate, now) {
+    let now = u64::try_from(passage.now().nanoseconds()).unwrap_or(u64::MAX);
+    match passage.state.admit(tag, rate, now) {
         Ok(()) => {
             observer.saw(Gate::RateLimit, Finding::Passed("within the limit"));
             Ok(())

@@ -18,12 +18,12 @@ pub use observe::{Finding, Gate, Observer};
 pub use plan::{Plan, PlanError};
 pub use verdict::Verdict;
 
-use crate::limits::Limiter;
+use crate::limits::{RealmRow, State, Use};
 use crate::reason::Reason;
 use crate::request::credential::Scratch;
 use crate::request::path::{PathBuffer, normalize};
 use crate::request::{HeaderList, Request};
-use crate::snapshot::Damaged;
+use crate::snapshot::{Damaged, Entry};
 use crate::time::Timestamp;
 use authenticate::{Identity, authenticate};
 use authorize::authorize;
@@ -39,7 +39,7 @@ impl<'r, P: Deref<Target = Plan>> Verdict<'r, P> {
     pub(crate) fn decide<H: HeaderList + ?Sized, O: Observer>(
         plan: Option<P>,
         request: &Request<'r, H>,
-        limiter: &Limiter,
+        state: &State,
         prepared: Option<&Prepared>,
         observer: &mut O,
     ) -> Self {
@@ -47,10 +47,12 @@ impl<'r, P: Deref<Target = Plan>> Verdict<'r, P> {
         let Some(plan) = verdict.plan.as_deref() else {
             let why = "there is no usable snapshot";
             observer.saw(Gate::Snapshot, Finding::Refused(Reason::Unavailable, why));
+            state.count(RealmRow::default(), Reason::Unavailable);
             return verdict;
         };
         let outcome = &mut verdict.outcome;
-        let reason = match pass(plan, request, limiter, prepared, observer, outcome) {
+        let trace = Trace { clock: Clock::new(request.now), found: Cell::new(None) };
+        let reason = match pass(plan, request, state, &trace, prepared, observer, outcome) {
             Ok(reason) | Err(Refusal::Reason(reason)) => reason,
             Err(Refusal::Damaged) => Reason::Unavailable,
         };
@@ -59,8 +61,32 @@ impl<'r, P: Deref<Target = Plan>> Verdict<'r, P> {
         if outcome.reason == Reason::Unavailable {
             outcome.forget();
         }
+        count(plan, state, &trace, outcome);
         verdict
     }
+}
+
+/// Counts what was decided, and whose key it was about.
+#[inline]
+fn count(plan: &Plan, state: &State, trace: &Trace, outcome: &Outcome<'_>) {
+    let realm = outcome.realm.and_then(|number| plan.realm_by_number(number));
+    let row = realm.map_or(RealmRow::default(), |realm| realm.row);
+    state.count(row, outcome.reason);
+    if !state.counts_keys() || outcome.reason == Reason::Unavailable {
+        return;
+    }
+    if let Some(entry) = outcome.key.or(trace.found.get()) {
+        let tag = entry.attributes().id_tag;
+        let of = Use { tag, realm: row, reason: outcome.reason, now: trace.clock.now() };
+        state.count_use(&of, || plan.snapshot().id(&entry).ok());
+    }
+}
+
+/// What is noted of a request on its way, for counting it.
+struct Trace {
+    clock: Clock,
+    /// The first key that was found for it, good or not.
+    found: Cell<Option<Entry>>,
 }
 
 /// Why a request got no further.
@@ -87,7 +113,8 @@ struct Passage<'p> {
     /// The number of the realm.
     number: u16,
     realm: &'p RealmPlan,
-    clock: Clock,
+    state: &'p State,
+    trace: &'p Trace,
     routing: Routing<'p>,
     require: &'p [u16],
 }
@@ -111,6 +138,24 @@ impl Clock {
     }
 }
 
+impl Passage<'_> {
+    #[inline]
+    fn now(&self) -> Timestamp {
+        self.trace.clock.now()
+    }
+
+    /// Notes the key that was found for a request, and sends for what counting it will need. What is left of
+    /// the gates passes meanwhile.
+    #[inline]
+    fn found(&self, entry: &Entry) {
+        let attributes = entry.attributes();
+        self.state.prefetch(attributes.id_tag, attributes.rate_limit != 0);
+        if self.trace.found.get().is_none() {
+            self.trace.found.set(Some(*entry));
+        }
+    }
+}
+
 /// Whether a route matched.
 #[derive(Clone, Copy)]
 enum Routing<'p> {
@@ -126,12 +171,12 @@ enum Routing<'p> {
 fn pass<'r, H: HeaderList + ?Sized, O: Observer>(
     plan: &Plan,
     request: &Request<'r, H>,
-    limiter: &Limiter,
+    state: &State,
+    trace: &Trace,
     prepared: Option<&Prepared>,
     observer: &mut O,
     outcome: &mut Outcome<'r>,
 ) -> Result<Reason, Refusal> {
-    let clock = Clock::new(request.now);
     let Some((number, realm)) = plan.realm(request.realm) else {
         observer.saw(
             Gate::Snapshot,
@@ -140,7 +185,7 @@ fn pass<'r, H: HeaderList + ?Sized, O: Observer>(
         return Err(Reason::Unavailable.into());
     };
     outcome.realm = Some(number);
-    if let Some(why) = plan.unusable(realm, &clock) {
+    if let Some(why) = plan.unusable(realm, &trace.clock) {
         observer.saw(Gate::Snapshot, Finding::Refused(Reason::Unavailable, why));
         return Err(Reason::Unavailable.into());
     }
@@ -198,12 +243,12 @@ fn pass<'r, H: HeaderList + ?Sized, O: Observer>(
     }
 
     // Gates 4 and 5.
-    let passage = Passage { plan, number, realm, clock, routing, require };
+    let passage = Passage { plan, number, realm, state, trace, routing, require };
     let mut identity = Identity::default();
     authenticate(&passage, request, &early, &mut scratch, &mut identity, outcome, observer)?;
     outcome.key = identity.key;
     outcome.subject = identity.subject();
     outcome.challenge = Challenge::of_first(require);
-    authorize(&passage, request, limiter, &identity, outcome, observer)?;
+    authorize(&passage, request, &identity, outcome, observer)?;
     Ok(Reason::Ok)
 }

@@ -6,7 +6,7 @@ use super::answer::Template;
 use super::router::Router;
 use crate::digest::{Digest, DigestKey, pepper_check, sha256};
 use crate::keyring::Keyring;
-use crate::limits::Gcra;
+use crate::limits::{Gcra, RealmRow, State};
 use crate::realm::key_format::{Fit, Matcher};
 use crate::realm::{Credential, CredentialKind, KeyRules, Realm, TokenRules, Unmatched};
 use crate::reason::Reason;
@@ -65,6 +65,8 @@ const FEW_REALMS: usize = 16;
 /// A realm made ready.
 pub(super) struct RealmPlan {
     pub(super) name: Box<str>,
+    /// Where its requests are counted.
+    pub(super) row: RealmRow,
     pub(super) title: Box<str>,
     pub(super) environments: Vec<Box<str>>,
     hosts: Option<Hosts>,
@@ -146,6 +148,13 @@ impl Plan {
         }
         let names = realms.iter().map(|realm| realm.name.clone()).collect();
         Ok(Self { snapshot, keyring, realms, names })
+    }
+
+    /// Has the requests of each realm counted in its place in `state`.
+    pub(crate) fn count_in(&mut self, state: &State) {
+        for realm in &mut self.realms {
+            realm.row = state.realm(&realm.name);
+        }
     }
 
     /// The snapshot.
@@ -238,6 +247,7 @@ impl RealmPlan {
             .map(|(credential, number)| CredentialPlan::new(credential, realm, peppers, number));
         Ok(Self {
             name: realm.name.as_str().into(),
+            row: RealmRow::default(),
             title: realm.title.as_str().into(),
             environments: realm.environments.iter().map(|name| name.as_str().into()).collect(),
             hosts: hosts.transpose()?,

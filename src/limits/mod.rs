@@ -1,50 +1,74 @@
-//! Rate limits: GCRA per key (docs/DECISIONS.md section 7.1), counted in one fixed-size table that takes no
-//! lock, allocates nothing after it was made, and loses nothing but counts.
+//! What is counted: rate limits (GCRA per key, docs/DECISIONS.md section 7.1), what becomes of requests, and,
+//! in a state file that processes share, how each key is used.
+//!
+//! All of it stands in memory of a fixed size, takes no lock, allocates nothing after it was made, and loses
+//! nothing but counts.
 
+mod counts;
 mod gcra;
+mod state;
 mod table;
+mod thread;
 
 #[cfg(test)]
 mod tests;
 
+pub use counts::{Counts, REASONS, RealmCounts};
 pub use gcra::Gcra;
+pub use state::read::{KeyUsage, StateReader};
+pub(crate) use state::{RealmRow, Use};
+pub use state::{State, StateError, StateInfo};
 
 use crate::format::id_place::IdTag;
+use crate::memory::Words;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
-use table::{ENTRIES_PER_LINE, Line, Table};
+use table::Table;
+
+/// Words of an entry of a limiter: a tag and an arrival time.
+const ENTRY: usize = 2;
+/// Entries in a cache line.
+const ENTRIES_PER_LINE: usize = 4;
 
 /// The rate-limit state of every key, for all threads of this process.
 ///
 /// A table of `slots` entries of 16 bytes. Give it twice as many slots as keys are active at one time:
 /// what [`Limiter::displaced`] counts says when that was too few.
 pub struct Limiter {
-    lines: Box<[Line]>,
+    words: Words,
+    slots: usize,
     displaced: AtomicU64,
 }
 
 impl Limiter {
     /// A limiter with room for `slots` keys, rounded up to whole cache lines of four.
     pub fn new(slots: usize) -> Self {
-        let lines = slots.div_ceil(ENTRIES_PER_LINE).max(1);
-        Self {
-            lines: std::iter::repeat_with(Line::default).take(lines).collect(),
-            displaced: AtomicU64::new(0),
-        }
+        let slots = slots.max(1).next_multiple_of(ENTRIES_PER_LINE);
+        Self { words: Words::private(slots.saturating_mul(ENTRY)), slots, displaced: AtomicU64::new(0) }
+    }
+
+    #[inline]
+    fn table(&self) -> Table<'_, ENTRY> {
+        Table::new(&self.words)
     }
 
     /// Admits a request of the key called `tag` at `now_ns` nanoseconds after the epoch, or
     /// says after how many seconds, at least 1, it may come again. A refused request uses up nothing.
     ///
     /// A time too late for a `u64` is to be handed in as `u64::MAX`; then every request is refused.
+    #[inline]
     pub fn admit(&self, tag: IdTag, rate: Gcra, now_ns: u64) -> Result<(), u64> {
-        // The upper bits say where an entry stands, and no entry's tag is 0.
-        let tag = tag.number() << 16 | 1;
-        let admission = Table::new(&self.lines).admit(tag, rate, now_ns);
+        let admission = self.table().admit(tag, rate, now_ns, &());
         if admission.displaced > 0 {
             self.displaced.fetch_add(admission.displaced, Relaxed);
         }
         admission.outcome
+    }
+
+    /// Sends for what [`Limiter::admit`] will need for `tag`.
+    #[inline]
+    pub(crate) fn prefetch(&self, tag: IdTag) {
+        self.table().prefetch(tag);
     }
 
     /// How many keys lost their state before it expired because their part of the table was full. If it
@@ -54,8 +78,8 @@ impl Limiter {
     }
 
     /// How many keys the table has room for.
-    pub fn slots(&self) -> usize {
-        self.lines.len() * ENTRIES_PER_LINE
+    pub const fn slots(&self) -> usize {
+        self.slots
     }
 }
 

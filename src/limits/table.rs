@@ -1,22 +1,26 @@
-//! One fixed-size table of arrival times, in memory that threads, and later processes, share.
+//! One fixed-size table of arrival times, in memory that threads, and processes, share.
 //!
 //! # Layout
 //!
-//! An array of 64-byte lines of four entries; an entry is two little words, `tag` and `arrival`. All
-//! zero is the empty table, and an entry whose tag is 0 is empty. There is no pointer, no lock, no
-//! length and nothing that belongs to one process, so the same bytes work at any address.
+//! An array of entries of a few little words each, of which the first two are the tag and the arrival time;
+//! what else an entry holds is its keeper's ([`Keep`]). All zero is the empty table, and an entry whose first
+//! word is 0 is empty. There is no pointer, no lock, no length and nothing that belongs to one process, so
+//! the same bytes work at any address.
+//!
+//! The first word holds the 48 bits of the tag, above 16 bits of which the lowest is set and the rest are the
+//! keeper's.
 //!
 //! # Where an entry stands
 //!
-//! A tag's window starts at line `(tag * lines) >> 64` and is [`WINDOW_LINES`] long, round the end of
+//! A tag's window starts at the line `(tag * lines) >> 48` and is [`WINDOW`] entries long, round the end of
 //! the table. A new tag goes into the first empty entry of its window, by one compare-and-swap of the
 //! tag, and entries never become empty again: two threads that insert one tag therefore try the same
 //! entry, and the one that loses finds the tag there. The arrival time of a new entry is 0, long past.
 //!
-//! A window without an empty entry gives up the entry that is nearest to its expiry, the first one if
-//! several have expired: an entry whose arrival time is past says nothing that a new one does not.
-//! That is again one compare-and-swap of the tag; whoever takes the entry then replaces the arrival
-//! time with its own in the same step that admits its first request.
+//! A window without an empty entry gives up the entry that is nearest to its expiry; of those that have
+//! expired, the one that was used least recently, as far as its keeper knows. That is again one
+//! compare-and-swap of the tag; whoever takes the entry then replaces the arrival time with its own in the
+//! same step that admits its first request.
 //!
 //! # What is exact
 //!
@@ -31,7 +35,7 @@
 //!   the other entry expires.
 //!
 //! Taking over an expired entry can do the last two as well. Two keys with the same tag share one rate:
-//! with a million keys that is one chance in thirty-six million.
+//! that some two of a million keys do has one chance in 560.
 //!
 //! # Crashes
 //!
@@ -46,31 +50,73 @@
 //! that. So a thread that sees the arrival time of a new owner also sees that the owner is another.
 
 use super::gcra::Gcra;
+use crate::format::id_place::IdTag;
+use crate::memory::prefetch_to_write;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
-/// Entries in a line.
-pub(super) const ENTRIES_PER_LINE: usize = 4;
+/// Words in a cache line: where windows start.
+const LINE: usize = 8;
 
-/// Lines in which a tag can stand: 64 entries, so that a lookup is bounded.
-pub(super) const WINDOW_LINES: usize = 16;
+/// Entries in which a tag can stand, so that a lookup is bounded.
+pub(super) const WINDOW: usize = 64;
 
 /// How often a request starts anew because its entry was taken from it. Each time another key got a
 /// place, so that even twice is rare.
 const ATTEMPTS: usize = 16;
 
-/// A tag and its theoretical arrival time.
-#[derive(Default)]
-#[repr(C)]
-pub(super) struct Entry {
-    tag: AtomicU64,
-    arrival: AtomicU64,
+/// The bit of an entry's first word that says that it is taken.
+const TAKEN: u64 = 1;
+/// Bits of the first word below the tag.
+const TAG_SHIFT: u32 = 16;
+
+/// The first word of an entry that was taken for `tag` just now.
+const fn first_word(tag: IdTag) -> u64 {
+    tag.number() << TAG_SHIFT | TAKEN
 }
 
-/// One cache line of entries.
-#[derive(Default)]
-#[repr(C, align(64))]
-pub(super) struct Line([Entry; ENTRIES_PER_LINE]);
+/// Whether the first word of an entry says that it belongs to `tag`.
+#[inline]
+const fn belongs(word: u64, tag: IdTag) -> bool {
+    word >> TAG_SHIFT == tag.number() && word != 0
+}
+
+/// The tag in the first word of an entry; `None` for an empty one.
+pub(super) const fn owner(word: u64) -> Option<IdTag> {
+    if word == 0 { None } else { Some(IdTag::from_number(word >> TAG_SHIFT)) }
+}
+
+/// Whoever keeps more than the arrival time in the entries of a table.
+pub(super) trait Keep {
+    /// What was counted in an entry.
+    type Counted;
+
+    /// When the entry at `index` was last used, in nanoseconds; 0 where nobody knows.
+    fn last_use(&self, index: usize) -> u64;
+
+    /// Takes out what was counted in the entry at `index`, which is about to be given up: before it is, so that
+    /// whoever dies in between has lost counts and not added them to another key's.
+    fn take_counts(&self, index: usize) -> Self::Counted;
+
+    /// Puts back what was taken out of an entry that was not given up after all.
+    fn put_back(&self, index: usize, counted: Self::Counted);
+}
+
+/// Nobody.
+impl Keep for () {
+    type Counted = ();
+
+    #[inline]
+    fn last_use(&self, _: usize) -> u64 {
+        0
+    }
+
+    #[inline]
+    fn take_counts(&self, _: usize) {}
+
+    #[inline]
+    fn put_back(&self, _: usize, (): ()) {}
+}
 
 /// What became of a request, and what it did to the table.
 pub(super) struct Admission {
@@ -78,86 +124,147 @@ pub(super) struct Admission {
     pub(super) outcome: Result<(), u64>,
     /// How many entries that had not expired were given up for it.
     pub(super) displaced: u64,
+    /// How many entries were given up for it, expired or not.
+    pub(super) given_up: u64,
 }
 
 /// The entry of a tag, as [`Table::place`] found or made it.
-struct Place<'a> {
-    entry: &'a Entry,
+pub(super) struct Place<'a> {
+    pub(super) index: usize,
+    pub(super) tag: &'a AtomicU64,
+    arrival: &'a AtomicU64,
     /// The arrival time that the entry had under the tag it was taken from, where it was.
     inherited: Option<u64>,
-    displaced: bool,
+    /// Whether an entry that had not expired was given up for it.
+    pub(super) displaced: bool,
+    /// Whether an entry was given up for it.
+    pub(super) given_up: bool,
 }
 
-/// The table over its lines, wherever they are.
+/// The table over its entries, wherever they are.
 #[derive(Clone, Copy)]
-pub(super) struct Table<'a> {
-    lines: &'a [Line],
+pub(super) struct Table<'a, const WORDS: usize> {
+    entries: &'a [[AtomicU64; WORDS]],
 }
 
-impl<'a> Table<'a> {
-    pub(super) const fn new(lines: &'a [Line]) -> Self {
-        Self { lines }
+impl<'a, const WORDS: usize> Table<'a, WORDS> {
+    const GROUP: usize = LINE / WORDS;
+
+    /// Takes words from the start of a cache line, a whole number of lines.
+    #[inline]
+    pub(super) fn new(words: &'a [AtomicU64]) -> Self {
+        Self { entries: words.as_chunks().0 }
     }
 
-    /// Counts a request of `tag` (not 0) at `now`, if `rate` admits it.
-    pub(super) fn admit(self, tag: u64, rate: Gcra, now: u64) -> Admission {
-        let mut displaced = 0;
+    /// Counts a request of `tag` at `now`, if `rate` admits it.
+    #[inline]
+    pub(super) fn admit(self, tag: IdTag, rate: Gcra, now: u64, keep: &impl Keep) -> Admission {
+        let (mut displaced, mut given_up) = (0, 0);
         for _ in 0..ATTEMPTS {
-            let Some(place) = self.place(tag, now) else { continue };
+            let Some(place) = self.place(tag, now, keep) else { continue };
             displaced += u64::from(place.displaced);
+            given_up += u64::from(place.given_up);
             if let Some(outcome) = place.admit(tag, rate, now) {
-                return Admission { outcome, displaced };
+                return Admission { outcome, displaced, given_up };
             }
         }
         // Sixteen other keys took this one's entry within one call. It cannot be counted, so it waits.
-        Admission { outcome: Err(1), displaced }
+        Admission { outcome: Err(1), displaced, given_up }
     }
 
     /// The entry of `tag`, taken if it has none; `None` where another key took that entry first.
-    fn place(self, tag: u64, now: u64) -> Option<Place<'a>> {
-        let mut nearest: Option<(&Entry, u64, u64)> = None;
-        for entry in self.window(tag) {
-            let mut found = entry.tag.load(Relaxed);
+    #[inline]
+    pub(super) fn place(self, tag: IdTag, now: u64, keep: &impl Keep) -> Option<Place<'a>> {
+        for index in self.window(tag) {
+            let [word, arrival, ..] = self.entries.get(index)?.as_slice() else { return None };
+            let mut found = word.load(Relaxed);
             if found == 0 {
-                match entry.tag.compare_exchange(0, tag, Relaxed, Relaxed) {
-                    Ok(_) => return Some(Place { entry, inherited: None, displaced: false }),
+                match word.compare_exchange(0, first_word(tag), Relaxed, Relaxed) {
+                    Ok(_) => found = first_word(tag),
                     Err(other) => found = other,
                 }
             }
-            if found == tag {
-                return Some(Place { entry, inherited: None, displaced: false });
-            }
-            // Everything that has expired is equally near.
-            let arrival = entry.arrival.load(Acquire);
-            if nearest.is_none_or(|(_, _, least)| arrival.max(now) < least.max(now)) {
-                nearest = Some((entry, found, arrival));
+            if belongs(found, tag) {
+                return Some(Place {
+                    index,
+                    tag: word,
+                    arrival,
+                    inherited: None,
+                    displaced: false,
+                    given_up: false,
+                });
             }
         }
-        let (entry, owner, arrival) = nearest?;
-        entry.tag.compare_exchange(owner, tag, Relaxed, Relaxed).ok()?;
-        let displaced = arrival > now;
-        let first = self.window(tag).find(|entry| entry.tag.load(Relaxed) == tag);
+        self.take_over(tag, now, keep)
+    }
+
+    /// Gives an entry of a full window to `tag`.
+    #[cold]
+    fn take_over(self, tag: IdTag, now: u64, keep: &impl Keep) -> Option<Place<'a>> {
+        let words = |index: usize| match self.entries.get(index)?.as_slice() {
+            [word, arrival, ..] => Some((word, arrival)),
+            _ => None,
+        };
+        let weighed = self.window(tag).filter_map(|index| {
+            let (word, arrival) = words(index)?;
+            let (word, arrival) = (word.load(Relaxed), arrival.load(Acquire));
+            // Everything that has expired is equally near, and then it counts when it was used.
+            Some(((arrival.max(now), keep.last_use(index)), index, word, arrival))
+        });
+        let (_, index, owner, arrival_then) = weighed.min_by_key(|(weight, ..)| *weight)?;
+        let (word, arrival) = words(index)?;
+        let counted = keep.take_counts(index);
+        if word.compare_exchange(owner, first_word(tag), Relaxed, Relaxed).is_err() {
+            keep.put_back(index, counted);
+            return None;
+        }
+        let displaced = arrival_then > now;
+        let first = self
+            .window(tag)
+            .find(|&index| words(index).is_some_and(|(word, _)| belongs(word.load(Relaxed), tag)));
         Some(match first {
-            Some(first) if !std::ptr::eq(first, entry) => Place { entry: first, inherited: None, displaced },
-            _ => Place { entry, inherited: Some(arrival), displaced },
+            Some(first) if first != index => {
+                let (tag, arrival) = words(first)?;
+                Place { index: first, tag, arrival, inherited: None, displaced, given_up: true }
+            }
+            _ => {
+                Place { index, tag: word, arrival, inherited: Some(arrival_then), displaced, given_up: true }
+            }
         })
     }
 
-    /// The entries in which `tag` can stand, in the order of probing.
-    fn window(self, tag: u64) -> impl Iterator<Item = &'a Entry> {
+    /// Sends for the line in which the entry of `tag` stands if all is well, to write to it.
+    #[inline]
+    pub(super) fn prefetch(self, tag: IdTag) {
+        if let Some(entry) = self.entries.get(self.home(tag)) {
+            prefetch_to_write(entry);
+        }
+    }
+
+    /// The first entry in which `tag` can stand.
+    #[inline]
+    const fn home(self, tag: IdTag) -> usize {
+        let lines = (self.entries.len() / Self::GROUP) as u128;
         // Below the number of lines, so it fits a usize.
-        let home = ((u128::from(tag) * self.lines.len() as u128) >> 64) as usize;
-        let (before, after) = self.lines.split_at_checked(home).unwrap_or((self.lines, &[]));
-        after.iter().chain(before).take(WINDOW_LINES).flat_map(|line| &line.0)
+        ((tag.number() as u128 * lines) >> 48) as usize * Self::GROUP
+    }
+
+    /// The entries in which `tag` can stand, in the order of probing.
+    #[inline]
+    fn window(self, tag: IdTag) -> impl Iterator<Item = usize> + use<WORDS> {
+        let (home, count) = (self.home(tag), self.entries.len());
+        let round = (home + WINDOW).saturating_sub(count).min(home);
+        (home..(home + WINDOW).min(count)).chain(0..round)
     }
 }
 
 impl Place<'_> {
     /// Counts a request in this entry; `None` where the entry has come to belong to another tag.
-    fn admit(&self, tag: u64, rate: Gcra, now: u64) -> Option<Result<(), u64>> {
-        let mut arrival = self.entry.arrival.load(Acquire);
+    #[inline]
+    fn admit(&self, tag: IdTag, rate: Gcra, now: u64) -> Option<Result<(), u64>> {
+        let mut arrival = self.arrival.load(Acquire);
         loop {
-            if self.entry.tag.load(Relaxed) != tag {
+            if !belongs(self.tag.load(Relaxed), tag) {
                 return None;
             }
             // What the entry inherited is not this key's debt; anything else in it is.
@@ -170,10 +277,17 @@ impl Place<'_> {
             if next == arrival {
                 return Some(Ok(()));
             }
-            match self.entry.arrival.compare_exchange_weak(arrival, next, Release, Acquire) {
+            match self.arrival.compare_exchange_weak(arrival, next, Release, Acquire) {
                 Ok(_) => return Some(Ok(())),
                 Err(other) => arrival = other,
             }
+        }
+    }
+
+    /// Drops the arrival time of the key that the entry was taken from, for one that has none.
+    pub(super) fn forget_inherited(&self) {
+        if let Some(inherited) = self.inherited.filter(|inherited| *inherited != 0) {
+            let _ = self.arrival.compare_exchange(inherited, 0, Release, Relaxed);
         }
     }
 }

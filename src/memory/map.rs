@@ -71,14 +71,11 @@ impl Bytes {
 
     /// Asks the processor to bring the `lines` cache lines from `offset` on closer, and does not wait for
     /// them. Nothing happens past the end.
-    ///
-    /// A load would do the same, but the processor holds back what comes some hundred instructions after
-    /// it until it has arrived, and a verify wants to do more than that meanwhile.
     #[inline]
     pub fn prefetch(&self, offset: usize, lines: usize) {
         let behind = self.get(offset..).unwrap_or_default();
         for line in behind.chunks(CACHE_LINE).take(lines) {
-            prefetch(line);
+            super::prefetch(line);
         }
     }
 
@@ -94,23 +91,6 @@ impl Bytes {
         // cut short ends the process (SIGBUS) instead of letting anyone in. `Mode::Copy` is for hosts that
         // cannot live with that.
         unsafe { Mmap::map(file) }
-    }
-}
-
-/// Asks the processor to bring the cache line that `bytes` starts in closer.
-#[inline]
-#[cfg_attr(target_arch = "x86_64", expect(unsafe_code, reason = "a hint that no safe function gives"))]
-fn prefetch(bytes: &[u8]) {
-    #[cfg(target_arch = "x86_64")]
-    // SAFETY: the address is that of borrowed bytes. The instruction is a hint: it reads nothing that the
-    // program sees, and faults at no address.
-    unsafe {
-        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        _mm_prefetch::<_MM_HINT_T0>(bytes.as_ptr().cast());
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    if let Some(byte) = bytes.first() {
-        std::hint::black_box(*byte);
     }
 }
 

@@ -1,0 +1,100 @@
+//! Memory in whole words that are read and written as atomics: a process's own, or a file's, which every
+//! process that maps it shares.
+
+use memmap2::{Advice, MmapMut, MmapOptions, MmapRaw};
+use std::alloc::{Layout, handle_alloc_error};
+use std::fs::File;
+use std::io;
+use std::ops::Deref;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
+
+/// Bytes of a word.
+pub const WORD: usize = size_of::<u64>();
+
+/// Words that may be read and written from any thread, and, where they are a file's, from any process.
+pub struct Words(MmapRaw);
+
+impl Words {
+    /// So many words of this process alone, all zero, from the start of a page.
+    pub fn private(count: usize) -> Self {
+        let bytes = count.max(1).saturating_mul(WORD);
+        match MmapMut::map_anon(bytes) {
+            Ok(memory) => {
+                // Only a wish, as for snapshots.
+                let _ = memory.advise(Advice::HugePage);
+                Self(memory.into())
+            }
+            // What every allocation does where there is no memory.
+            Err(_) => handle_alloc_error(Layout::array::<u64>(count).unwrap_or(Layout::new::<u64>())),
+        }
+    }
+
+    /// The words of a file that is open for reading and writing; bytes past the last whole word are left out.
+    ///
+    /// A file that is cut short while it is mapped ends the process that then touches what is gone (SIGBUS).
+    pub fn share(file: &File) -> io::Result<Self> {
+        MmapOptions::new().map_raw(file).map(Self)
+    }
+
+    /// Brings what stands in `words` into memory, ready to be written, so that no request has to wait for it.
+    /// Only a wish: older kernels do not know it.
+    pub fn populate(&self, words: std::ops::Range<usize>) {
+        let (start, length) = (words.start * WORD, words.len() * WORD);
+        if start.checked_add(length).is_some_and(|end| end <= self.0.len()) {
+            let _ = self.0.advise_range(Advice::PopulateWrite, start, length);
+        }
+    }
+}
+
+/// The words of a mapping.
+#[inline]
+#[expect(unsafe_code, reason = "the one view of memory that others write to; see the comment on the block")]
+fn words(memory: &MmapRaw) -> &[AtomicU64] {
+    let (start, count) = (memory.as_ptr().cast::<AtomicU64>(), memory.len() / WORD);
+    // SAFETY: the mapping starts on a page, holds `count` whole words, and lives as long as it is borrowed.
+    // Any bytes are a word. Nothing in this process reaches this memory but through these atomics (a `MmapRaw`
+    // gives out no reference of its own), so no access is a data race. What other processes do to it are
+    // atomic accesses of the same kind; what somebody does who goes round them is seen before or after, a
+    // word at a time, as in any memory that is shared with the world outside. A mapping that may only be
+    // read is read with relaxed loads of a word, which are plain loads wherever this compiles
+    // (`core::sync::atomic`, "Atomic accesses to read-only memory").
+    unsafe { std::slice::from_raw_parts(start, count) }
+}
+
+impl Deref for Words {
+    type Target = [AtomicU64];
+
+    #[inline]
+    fn deref(&self) -> &[AtomicU64] {
+        words(&self.0)
+    }
+}
+
+/// The words of a file that others may be writing to, to be looked at.
+pub struct WordReader(MmapRaw);
+
+impl WordReader {
+    /// The words of a file that is open for reading.
+    pub fn open(file: &File) -> io::Result<Self> {
+        MmapOptions::new().map_raw_read_only(file).map(Self)
+    }
+}
+
+/// Words to be looked at.
+pub trait ReadWords {
+    /// The word at `index`; 0 where there is none.
+    fn word(&self, index: usize) -> u64;
+}
+
+impl ReadWords for Words {
+    fn word(&self, index: usize) -> u64 {
+        self.get(index).map_or(0, |word| word.load(Relaxed))
+    }
+}
+
+impl ReadWords for WordReader {
+    fn word(&self, index: usize) -> u64 {
+        words(&self.0).get(index).map_or(0, |word| word.load(Relaxed))
+    }
+}
