@@ -7,7 +7,7 @@ use crate::gates::{Plan, PlanError};
 use crate::keyring::Keyring;
 use crate::limits::{State as Counters, StateError, StateInfo};
 use crate::memory::{Bytes, open_file};
-use crate::snapshot::{Check, Snapshot, SnapshotError};
+use crate::snapshot::{Snapshot, SnapshotError};
 use parking_lot::Mutex;
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -57,6 +57,38 @@ pub enum ReloadError {
     /// The engine was made from memory and has no file to look at.
     #[error("the engine was opened from memory: hand it new bytes instead")]
     NoFile,
+}
+
+/// The errors that a file with the same bytes would give again.
+#[derive(Clone)]
+enum Content {
+    Snapshot(SnapshotError),
+    Plan(PlanError),
+    Older { found: u64, current: u64 },
+    Conflict { generation: u64 },
+}
+
+impl Content {
+    fn of(error: &ReloadError) -> Option<Self> {
+        Some(match error {
+            ReloadError::Snapshot(error) => Self::Snapshot(error.clone()),
+            ReloadError::Plan(error) => Self::Plan(error.clone()),
+            &ReloadError::Older { found, current } => Self::Older { found, current },
+            &ReloadError::Conflict { generation } => Self::Conflict { generation },
+            ReloadError::Io { .. } | ReloadError::State(_) | ReloadError::NoFile => return None,
+        })
+    }
+}
+
+impl From<Content> for ReloadError {
+    fn from(content: Content) -> Self {
+        match content {
+            Content::Snapshot(error) => Self::Snapshot(error),
+            Content::Plan(error) => Self::Plan(error),
+            Content::Older { found, current } => Self::Older { found, current },
+            Content::Conflict { generation } => Self::Conflict { generation },
+        }
+    }
 }
 
 impl From<FormatError> for ReloadError {
@@ -162,6 +194,8 @@ struct State {
     /// Generations that were replaced. They are dropped here and nowhere else, once nobody holds them.
     graveyard: Vec<Arc<Plan>>,
     last_error: Option<LastError>,
+    /// The file that was refused last, and why: it is not read again until there is another.
+    refused: Option<(Identity, Content)>,
     state_error: Option<String>,
 }
 
@@ -186,6 +220,7 @@ impl Reloader {
             since: SystemTime::UNIX_EPOCH,
             graveyard: Vec::new(),
             last_error: None,
+            refused: None,
             state_error: None,
         };
         Self { state: Mutex::new(state), keyring, counters, options }
@@ -236,8 +271,17 @@ impl Reloader {
         if usable && state.identity == Some(identity) {
             return Ok(Reload::Unchanged);
         }
+        if let Some((refused, why)) = &state.refused
+            && *refused == identity
+        {
+            return Err(why.clone().into());
+        }
+        // Before the next one comes into memory, so that there are no more than two where nobody holds on to one.
+        bury(&mut state.graveyard);
         let bytes = Bytes::open(&file, self.options.mode).map_err(io_error)?;
-        let reload = self.take(state, bytes, cell)?;
+        let reload = self.take(state, bytes, cell).inspect_err(|error| {
+            state.refused = Content::of(error).map(|why| (identity, why));
+        })?;
         (state.identity, state.modified) = (Some(identity), metadata.modified().ok());
         Ok(reload)
     }
@@ -248,8 +292,10 @@ impl Reloader {
         let usable = current.as_ref().is_some_and(|plan| !plan.snapshot().is_damaged());
         // With nothing to stay with, a fast start is worth more than finding damage early: no verdict
         // comes from a page that was not checked.
-        let check = if usable { Check::Whole } else { self.options.check };
-        let snapshot = Snapshot::open(bytes, check)?;
+        let snapshot = match &current {
+            Some(plan) if usable => Snapshot::open_like(bytes, plan.snapshot())?,
+            _ => Snapshot::open(bytes, self.options.check)?,
+        };
         let generation = snapshot.header().generation;
         let replaced = current.as_ref().map(|plan| plan.snapshot().header().generation);
         if let Some(plan) = &current {
@@ -315,8 +361,13 @@ fn last_error(error: &impl ToString) -> LastError {
 /// Remembers how a reload went, and buries the generations that nobody holds any more.
 fn settle(state: &mut State, result: Result<Reload, ReloadError>) -> Result<Reload, ReloadError> {
     state.last_error = result.as_ref().err().map(last_error);
+    bury(&mut state.graveyard);
+    result
+}
+
+/// Drops the generations that nobody holds.
+fn bury(graveyard: &mut Vec<Arc<Plan>>) {
     // A plan with one owner is held by the graveyard alone: the cell gave it up, and paid what readers
     // had only borrowed when it did. Nobody can get hold of it any more.
-    state.graveyard.retain(|plan| Arc::strong_count(plan) > 1);
-    result
+    graveyard.retain(|plan| Arc::strong_count(plan) > 1);
 }

@@ -206,6 +206,18 @@ const fn malformed(what: &'static str) -> FormatError {
 }
 
 impl Header {
+    /// Whether everything stands in the same places as in the file that `other` heads, so that only what stands
+    /// there may differ.
+    pub fn has_layout_of(&self, other: &Self) -> bool {
+        let place = |section: &Section| (section.kind, section.offset, section.length, section.items);
+        let numbers = |header: &Self| {
+            let index = (header.capacity, header.longest_displacement);
+            (header.records, index, header.id_capacity, header.id_longest_displacement)
+        };
+        numbers(self) == numbers(other)
+            && self.sections.iter().map(place).eq(other.sections.iter().map(place))
+    }
+
     /// Reads the header of a file of `file_length` bytes from `bytes`, which hold at least its first page
     /// where it has one.
     ///

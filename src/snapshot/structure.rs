@@ -4,11 +4,12 @@
 //! somebody who keeps to docs/FORMAT.md. Reading never depends on it for its bounds.
 
 use super::view::{Entry, Placed, Snapshot, stored_ranges};
-use crate::format::header::FormatError;
+use crate::digest::DIGEST_LENGTH;
+use crate::format::header::{FormatError, Kind};
 use crate::format::id_place::{self, GROUP_SLOTS, IdTag};
-use crate::format::record::{ATTRIBUTES_LENGTH, RECORD_LENGTH, Slot};
+use crate::format::record::{ATTRIBUTES_LENGTH, Attributes, RECORD_LENGTH, Slot};
 use crate::format::table::Table;
-use crate::format::{home, id_prefix};
+use crate::format::{PAGE, home, id_prefix};
 use crate::realm::CredentialKind;
 
 const fn malformed(what: &'static str) -> FormatError {
@@ -24,6 +25,34 @@ impl Snapshot {
         self.check_tables()?;
         let bound = self.check_index()?;
         self.check_id_index(bound)
+    }
+
+    /// Whether this is `good`, which was checked, but for the pages `changed`, and whether there too nothing
+    /// differs but what records say of their keys, which is valid. Then all else about it is as good.
+    ///
+    /// So it is where keys were suspended, revoked or changed, and none was added.
+    pub(super) fn differs_in_attributes_alone(&self, good: &Self, changed: &[usize]) -> bool {
+        let index = self.header().section(Kind::Index);
+        let first = (index.offset / PAGE as u64) as usize;
+        let (Some(new), Some(old)) = (self.index_bytes(), good.index_bytes()) else { return false };
+        let bounds = self.bounds();
+        changed.iter().all(|page| {
+            let Some(start) = page.checked_sub(first).map(|number| number * PAGE) else { return false };
+            // The padding behind the last record is as good as its hash only if it is zero.
+            let range = start..start + PAGE;
+            let (Some(new), Some(old)) = (new.get(range.clone()), old.get(range)) else { return false };
+            let records = new.as_chunks::<RECORD_LENGTH>().0.iter().zip(old.as_chunks::<RECORD_LENGTH>().0);
+            records.filter(|(new, old)| new != old).all(|(new, old)| {
+                let (new_slot, old_slot) = (Slot::new(new), Slot::new(old));
+                let (Some(packed), Some(before)) = (new_slot.packed(), old_slot.packed()) else {
+                    return false;
+                };
+                let (attributes, before) = (packed.attributes(), before.attributes());
+                new.first_chunk::<DIGEST_LENGTH>() == old.first_chunk::<DIGEST_LENGTH>()
+                    && (attributes.id_tag, attributes.credential) == (before.id_tag, before.credential)
+                    && self.fits(&attributes, &bounds).is_some()
+            })
+        })
     }
 
     fn check_tables(&self) -> Result<(), FormatError> {
@@ -60,17 +89,7 @@ impl Snapshot {
     fn check_index(&self) -> Result<u64, FormatError> {
         let header = self.header();
         let bytes = self.index_bytes().ok_or(malformed("its index"))?;
-        let bounds: Vec<_> = (self.realms().iter())
-            .flat_map(|realm| realm.credentials.iter().map(move |credential| (realm, credential)))
-            .map(|(realm, credential)| Bounds {
-                realm: &realm.name,
-                keys: matches!(credential.kind, CredentialKind::Key(_) | CredentialKind::Basic(_)),
-                environments: realm.environments.len(),
-                rate_limits: realm.rate_limits.len(),
-                bound: realm.has_tokens(),
-            })
-            .collect();
-        let tables = self.tables();
+        let bounds = self.bounds();
         let places = self.id_place_bytes().ok_or(malformed("its id places"))?;
         let mut groups = places.as_chunks().0.iter();
         // The lengths of the group at hand that no slot has asked for.
@@ -106,15 +125,7 @@ impl Snapshot {
             if slot != home.max(next) {
                 return Err(malformed("a record does not stand in the first free slot from its home"));
             }
-            let bounds = bounds.get(usize::from(attributes.credential)).filter(|bounds| {
-                bounds.keys
-                    && usize::from(attributes.environment) <= bounds.environments
-                    && usize::from(attributes.rate_limit) <= bounds.rate_limits
-            });
-            let numbers = u64::from(attributes.tenant) <= tables.tenants.table.len()
-                && u64::from(attributes.scope_set) <= tables.scope_sets.table.len()
-                && u64::from(attributes.address_set) <= tables.address_sets.table.len();
-            let Some(bounds) = bounds.filter(|_| numbers) else {
+            let Some(bounds) = self.fits(&attributes, &bounds) else {
                 return Err(malformed("a record names something that does not exist"));
             };
             let id = self.id(&Entry::new(slot as u32, packed));
@@ -134,6 +145,34 @@ impl Snapshot {
             && unused.iter().all(|&length| length == 0)
             && next.max(header.capacity) == bytes.len() as u64 / RECORD_LENGTH as u64;
         if as_stated { Ok(bound) } else { Err(malformed("the header's numbers are not those of the index")) }
+    }
+
+    /// What the records of each credential may say.
+    fn bounds(&self) -> Vec<Bounds<'_>> {
+        (self.realms().iter())
+            .flat_map(|realm| realm.credentials.iter().map(move |credential| (realm, credential)))
+            .map(|(realm, credential)| Bounds {
+                realm: &realm.name,
+                keys: matches!(credential.kind, CredentialKind::Key(_) | CredentialKind::Basic(_)),
+                environments: realm.environments.len(),
+                rate_limits: realm.rate_limits.len(),
+                bound: realm.has_tokens(),
+            })
+            .collect()
+    }
+
+    /// The bounds that a record keeps to; `None` where it names something that does not exist.
+    fn fits<'b>(&self, attributes: &Attributes, bounds: &'b [Bounds<'b>]) -> Option<&'b Bounds<'b>> {
+        let tables = self.tables();
+        let numbers = u64::from(attributes.tenant) <= tables.tenants.table.len()
+            && u64::from(attributes.scope_set) <= tables.scope_sets.table.len()
+            && u64::from(attributes.address_set) <= tables.address_sets.table.len();
+        bounds.get(usize::from(attributes.credential)).filter(|bounds| {
+            numbers
+                && bounds.keys
+                && usize::from(attributes.environment) <= bounds.environments
+                && usize::from(attributes.rate_limit) <= bounds.rate_limits
+        })
     }
 
     fn check_id_index(&self, bound: u64) -> Result<(), FormatError> {
