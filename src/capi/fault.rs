@@ -95,9 +95,10 @@ impl From<&ReloadError> for Fault {
             ReloadError::Plan(PlanError::Realm { .. }) => KEYWARD_E_MALFORMED,
             ReloadError::Older { .. } => KEYWARD_E_OLDER,
             ReloadError::Conflict { .. } => KEYWARD_E_CONFLICT,
-            ReloadError::NoFile => KEYWARD_E_NO_FILE,
             ReloadError::State(StateError::Io { error, .. }) => io_status(error),
-            ReloadError::State(_) => KEYWARD_E_IO,
+            ReloadError::State(StateError::Slots { .. }) => KEYWARD_E_VALUE,
+            ReloadError::State(_) => KEYWARD_E_MALFORMED,
+            ReloadError::NoFile => KEYWARD_E_NO_FILE,
         };
         Self { status, message: error.to_string() }
     }

@@ -1,11 +1,13 @@
 //! How an engine is opened.
 
-use super::numbers::{KEYWARD_E_UNSUPPORTED, KEYWARD_E_VALUE};
+use super::numbers::KEYWARD_E_VALUE;
 use super::sized::{Struct, input};
 use super::types::keyward_bytes;
 use crate::engine::Options;
 use crate::snapshot::{Check, Mode};
+use std::ffi::OsStr;
 use std::mem::{MaybeUninit, offset_of};
+use std::os::unix::ffi::OsStrExt;
 
 /// `keyward_options.mode`: the file is mapped, and shared by all processes that map it. The default.
 pub const KEYWARD_MODE_MAP: u32 = 1;
@@ -65,9 +67,7 @@ pub(super) unsafe fn read(pointer: *const keyward_options, size: usize) -> Resul
         return Err(KEYWARD_E_VALUE);
     }
     // SAFETY: as this function's own.
-    if !unsafe { given.state_path.get() }?.is_empty() {
-        return Err(KEYWARD_E_UNSUPPORTED);
-    }
+    let state = unsafe { given.state_path.get() }?;
     let options = Options {
         mode: match given.mode {
             0 => defaults.mode,
@@ -88,6 +88,7 @@ pub(super) unsafe fn read(pointer: *const keyward_options, size: usize) -> Resul
             slots if slots > MOST_SLOTS => return Err(KEYWARD_E_VALUE),
             slots => usize::try_from(slots).map_err(|_| KEYWARD_E_VALUE)?,
         },
+        state: (!state.is_empty()).then(|| OsStr::from_bytes(state).into()),
         ..defaults
     };
     Ok((options, given.flags & KEYWARD_OPEN_LATER != 0))
