@@ -9,6 +9,9 @@ CARGO ?= cargo
 # Seconds that each fuzz target runs, and keys that `make bench` measures with.
 FUZZ_SECONDS ?= 30
 BENCH_KEYS ?= 1000000
+# Where `make install` installs to.
+PREFIX ?= /usr/local
+DESTDIR ?=
 
 # Test vectors that stand beside a checkout, where somebody has put them there.
 VECTORS ?= ../shared/vectors
@@ -26,7 +29,7 @@ demo: ## Five APIs decided from one snapshot of a million keys; needs Rust and n
 	$(CARGO) run --release --locked --package keyward-cli -- demo
 
 .PHONY: test
-test: setup lint doc deny test-rust test-python fuzz conformance ## Everything that CI checks, in CI's order
+test: setup lint doc deny test-rust test-python test-c fuzz conformance ## Everything that CI checks, in CI's order
 
 .PHONY: bench
 bench: ## What a verify costs here, beside other stores; BENCH_KEYS=1000000
@@ -46,6 +49,7 @@ lint: ## Check formatting and lints
 	$(CARGO) fmt --all -- --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 	$(CARGO) clippy --locked --package keyward --lib --no-default-features -- -D warnings
+	$(CARGO) clippy --locked --package keyward --lib --no-default-features --features capi -- -D warnings
 
 .PHONY: doc
 doc: ## Build the documentation; a warning is an error
@@ -63,6 +67,10 @@ test-rust: ## The Rust tests alone
 test-python: ## The tests written in Python alone: a second reader of the snapshot format
 	scripts/test-python.sh
 
+.PHONY: test-c
+test-c: ## The C interface: its tests as C99 and C++11, all vectors through it, with sanitizers and valgrind
+	scripts/test-c.sh $(wildcard $(VECTORS))
+
 .PHONY: fuzz
 fuzz: ## Run each fuzz target for FUZZ_SECONDS=30
 	FUZZ_SECONDS=$(FUZZ_SECONDS) scripts/fuzz.sh
@@ -74,6 +82,10 @@ conformance: ## Run the decision vectors, and those in VECTORS if that folder ex
 .PHONY: capi
 capi: ## Build libkeyward.so and libkeyward.a, the C ABI, into target/release
 	scripts/capi.sh
+
+.PHONY: install
+install: ## Install header, libraries and pkg-config file of the C interface; PREFIX=/usr/local, DESTDIR=
+	PREFIX="$(PREFIX)" DESTDIR="$(DESTDIR)" scripts/install-c.sh
 
 .PHONY: clean
 clean: ## Remove everything that was built, the tools of `make setup` too

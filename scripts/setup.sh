@@ -26,6 +26,10 @@ as_root() {
 packages=()
 have cc || packages+=(gcc libc6-dev)
 have c++ || packages+=(g++)              # libFuzzer's runtime
+have clang || packages+=(clang)          # the C tests under the sanitizers
+have pkg-config || packages+=(pkg-config) # what the C libraries are found with
+have strip || packages+=(binutils)
+have valgrind || packages+=(valgrind)
 have strace || packages+=(strace)        # the test that a verify makes no system call
 python3 -c 'import ensurepip, venv' 2>/dev/null || packages+=(python3 python3-venv)
 if [ ${#packages[@]} -gt 0 ]; then

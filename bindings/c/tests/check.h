@@ -65,9 +65,9 @@ static inline keyward_header header_of(const char *name, const char *value)
 /* A file of the fixture: DIRECTORY/NAME, in one of a few static buffers. */
 static inline const char *file_in(const char *directory, const char *name)
 {
-    static char paths[8][1024];
+    static char paths[64][1024];
     static unsigned next = 0;
-    char *path = paths[next++ % 8];
+    char *path = paths[next++ % 64];
     snprintf(path, sizeof paths[0], "%s/%s", directory, name);
     return path;
 }
