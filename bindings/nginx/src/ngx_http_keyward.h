@@ -5,6 +5,7 @@
  * directives what stands behind each
  * engine     opens snapshots while the configuration is read
  * follow     takes new generations in a worker, in a thread of its own
+ * master     the same in the master, where workers are forked from
  * access     decides, in the access phase
  * request    what nginx knows of a request, as the engine takes it
  * answer     what a refused client is told
@@ -202,6 +203,14 @@ ngx_int_t ngx_http_keyward_check_conf(ngx_conf_t *cf,
 /* follow */
 ngx_int_t ngx_http_keyward_init_process(ngx_cycle_t *cycle);
 void ngx_http_keyward_exit_process(ngx_cycle_t *cycle);
+ngx_int_t ngx_http_keyward_start(ngx_http_keyward_main_conf_t *kmcf,
+    ngx_uint_t alone);
+void ngx_http_keyward_stop(ngx_http_keyward_main_conf_t *kmcf);
+void ngx_http_keyward_pause(ngx_http_keyward_main_conf_t *kmcf);
+void ngx_http_keyward_resume(ngx_http_keyward_main_conf_t *kmcf);
+
+/* master */
+ngx_int_t ngx_http_keyward_init_module(ngx_cycle_t *cycle);
 
 /* access */
 ngx_int_t ngx_http_keyward_init_phases(ngx_conf_t *cf);

@@ -1,11 +1,11 @@
 /*
- * Takes new generations, in each worker.
+ * Takes new generations, in each worker and in the master.
  *
- * A timer asks, a thread reads: opening, checking and unmapping a snapshot
- * takes as long as it takes, and no request waits for it. The thread is the
- * module's own, because a thread pool of nginx's may be busy with slow disks,
- * and the default one has 32 threads. It logs nothing and touches nothing of
- * nginx's; what it found is picked up by the next tick of the timer.
+ * A thread reads: opening, checking and unmapping a snapshot takes as long as
+ * it takes, and no request waits for it. In a worker a timer asks it to and
+ * picks up what it found; in the master it asks itself. It logs nothing and
+ * touches nothing of nginx's. It is the module's own, because a thread pool of
+ * nginx's may be busy with slow disks, and the default one has 32 threads.
  */
 
 #include "ngx_http_keyward.h"
@@ -14,18 +14,20 @@
 
 
 struct ngx_http_keyward_follower_s {
-    pthread_t        thread;
-    pthread_mutex_t  mutex;
-    pthread_cond_t   cond;
+    pthread_t         thread;
+    pthread_mutex_t   mutex;
+    pthread_cond_t    cond;
 
-    ngx_event_t      timer;
-    ngx_connection_t connection;    /* nginx's debug log wants one */
+    ngx_event_t       timer;
+    ngx_connection_t  connection;    /* nginx's debug log wants one */
+
+    ngx_uint_t        alone;
 
     /* under the mutex */
-    unsigned         asked:1;
-    unsigned         busy:1;
-    unsigned         found:1;
-    unsigned         stop:1;
+    unsigned          asked:1;
+    unsigned          busy:1;
+    unsigned          found:1;
+    unsigned          stop:1;
 };
 
 
@@ -35,8 +37,8 @@ static void ngx_http_keyward_adopt(ngx_http_keyward_engine_t *engine,
     keyward_engine_info *info, ngx_log_t *log);
 static void ngx_http_keyward_tick(ngx_event_t *event);
 static void *ngx_http_keyward_follow(void *data);
-static ngx_int_t ngx_http_keyward_start(ngx_http_keyward_main_conf_t *kmcf,
-    ngx_log_t *log);
+static void ngx_http_keyward_wait(ngx_http_keyward_main_conf_t *kmcf);
+static int ngx_http_keyward_create_cond(pthread_cond_t *cond);
 
 
 ngx_int_t
@@ -45,6 +47,7 @@ ngx_http_keyward_init_process(ngx_cycle_t *cycle)
     ngx_uint_t                      i;
     keyward_engine_info             info;
     ngx_http_keyward_engine_t     **engines;
+    ngx_http_keyward_follower_t    *follower;
     ngx_http_keyward_main_conf_t   *kmcf;
 
     if (ngx_process != NGX_PROCESS_WORKER
@@ -68,9 +71,8 @@ ngx_http_keyward_init_process(ngx_cycle_t *cycle)
     engines = kmcf->engines.elts;
 
     /*
-     * A worker that is started later, in place of one that died, has the
-     * generation of the master's start. It takes no request before it has
-     * looked at the file.
+     * A worker that is started later, in place of one that died, has what the
+     * master has. It takes no request before it has looked at the file itself.
      */
 
     for (i = 0; i < kmcf->engines.nelts; i++) {
@@ -80,50 +82,82 @@ ngx_http_keyward_init_process(ngx_cycle_t *cycle)
         ngx_http_keyward_adopt(engines[i], &info, cycle->log);
     }
 
-    return ngx_http_keyward_start(kmcf, cycle->log);
-}
-
-
-static ngx_int_t
-ngx_http_keyward_start(ngx_http_keyward_main_conf_t *kmcf, ngx_log_t *log)
-{
-    int                           err;
-    sigset_t                      all, before;
-    ngx_http_keyward_follower_t  *follower;
-
-    follower = ngx_pcalloc(ngx_cycle->pool,
-                           sizeof(ngx_http_keyward_follower_t));
-    if (follower == NULL) {
+    if (ngx_http_keyward_start(kmcf, 0) != NGX_OK) {
         return NGX_ERROR;
     }
 
-    kmcf->follower = follower;
+    follower = kmcf->follower;
 
     follower->connection.fd = (ngx_socket_t) -1;
     follower->connection.data = kmcf;
 
     follower->timer.handler = ngx_http_keyward_tick;
     follower->timer.data = &follower->connection;
-    follower->timer.log = log;
+    follower->timer.log = cycle->log;
 
     /* a worker that shuts down does not wait for it */
     follower->timer.cancelable = 1;
 
-    err = pthread_mutex_init(&follower->mutex, NULL);
+    ngx_add_timer(&follower->timer, kmcf->reload);
 
-    if (err == 0) {
-        err = pthread_cond_init(&follower->cond, NULL);
+    return NGX_OK;
+}
+
+
+void
+ngx_http_keyward_exit_process(ngx_cycle_t *cycle)
+{
+    ngx_http_keyward_main_conf_t  *kmcf;
+
+    kmcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_http_keyward_module);
+
+    /* the engines go with the cycle's pool, so the thread goes before */
+
+    if (kmcf && kmcf->follower) {
+
+        if (kmcf->follower->timer.timer_set) {
+            ngx_del_timer(&kmcf->follower->timer);
+        }
+
+        ngx_http_keyward_stop(kmcf);
     }
+}
 
-    if (err) {
-        ngx_log_error(NGX_LOG_EMERG, log, err,
-                      "keyward: no mutex for the thread that follows");
+
+/* Starts the thread; where it is alone, there is no timer that asks it. */
+
+ngx_int_t
+ngx_http_keyward_start(ngx_http_keyward_main_conf_t *kmcf, ngx_uint_t alone)
+{
+    int                           err;
+    sigset_t                      all, before;
+    ngx_http_keyward_follower_t  *follower;
+
+    follower = ngx_calloc(sizeof(ngx_http_keyward_follower_t), ngx_cycle->log);
+    if (follower == NULL) {
         return NGX_ERROR;
     }
 
-    /* signals are for the event loop */
+    follower->alone = alone;
+
+    err = pthread_mutex_init(&follower->mutex, NULL);
+
+    if (err) {
+        goto failed;
+    }
+
+    err = ngx_http_keyward_create_cond(&follower->cond);
+
+    if (err) {
+        (void) pthread_mutex_destroy(&follower->mutex);
+        goto failed;
+    }
+
+    /* signals are for nginx */
 
     sigfillset(&all);
+
+    kmcf->follower = follower;
 
     err = pthread_sigmask(SIG_BLOCK, &all, &before);
 
@@ -135,29 +169,29 @@ ngx_http_keyward_start(ngx_http_keyward_main_conf_t *kmcf, ngx_log_t *log)
     }
 
     if (err) {
-        ngx_log_error(NGX_LOG_EMERG, log, err,
-                      "keyward: no thread that follows new generations");
-        kmcf->follower = NULL;
-        return NGX_ERROR;
+        (void) pthread_cond_destroy(&follower->cond);
+        (void) pthread_mutex_destroy(&follower->mutex);
+        goto failed;
     }
 
-    ngx_add_timer(&follower->timer, kmcf->reload);
-
     return NGX_OK;
+
+failed:
+
+    ngx_log_error(NGX_LOG_ALERT, ngx_cycle->log, err,
+                  "keyward: no thread that follows new generations");
+
+    kmcf->follower = NULL;
+    ngx_free(follower);
+
+    return NGX_ERROR;
 }
 
 
 void
-ngx_http_keyward_exit_process(ngx_cycle_t *cycle)
+ngx_http_keyward_stop(ngx_http_keyward_main_conf_t *kmcf)
 {
-    ngx_http_keyward_follower_t   *follower;
-    ngx_http_keyward_main_conf_t  *kmcf;
-
-    kmcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_http_keyward_module);
-
-    if (kmcf == NULL || kmcf->follower == NULL) {
-        return;
-    }
+    ngx_http_keyward_follower_t  *follower;
 
     follower = kmcf->follower;
 
@@ -166,18 +200,40 @@ ngx_http_keyward_exit_process(ngx_cycle_t *cycle)
     (void) pthread_cond_signal(&follower->cond);
     (void) pthread_mutex_unlock(&follower->mutex);
 
-    /* the engines go with the cycle's pool, so the thread goes before */
-
     (void) pthread_join(follower->thread, NULL);
 
     (void) pthread_cond_destroy(&follower->cond);
     (void) pthread_mutex_destroy(&follower->mutex);
 
-    if (follower->timer.timer_set) {
-        ngx_del_timer(&follower->timer);
-    }
-
     kmcf->follower = NULL;
+    ngx_free(follower);
+}
+
+
+/*
+ * While it is paused, the thread is in no engine: the process can be forked,
+ * and the child's engines are whole.
+ */
+
+void
+ngx_http_keyward_pause(ngx_http_keyward_main_conf_t *kmcf)
+{
+    ngx_http_keyward_follower_t  *follower;
+
+    follower = kmcf->follower;
+
+    (void) pthread_mutex_lock(&follower->mutex);
+
+    while (follower->busy) {
+        (void) pthread_cond_wait(&follower->cond, &follower->mutex);
+    }
+}
+
+
+void
+ngx_http_keyward_resume(ngx_http_keyward_main_conf_t *kmcf)
+{
+    (void) pthread_mutex_unlock(&kmcf->follower->mutex);
 }
 
 
@@ -196,10 +252,17 @@ ngx_http_keyward_follow(void *data)
 
     (void) pthread_mutex_lock(&follower->mutex);
 
-    while (!follower->stop) {
+    for ( ;; ) {
+
+        if (!follower->asked && !follower->stop) {
+            ngx_http_keyward_wait(kmcf);
+        }
+
+        if (follower->stop) {
+            break;
+        }
 
         if (!follower->asked) {
-            (void) pthread_cond_wait(&follower->cond, &follower->mutex);
             continue;
         }
 
@@ -219,11 +282,77 @@ ngx_http_keyward_follow(void *data)
 
         follower->busy = 0;
         follower->found = 1;
+
+        /* somebody may be waiting in a pause */
+
+        (void) pthread_cond_broadcast(&follower->cond);
     }
 
     (void) pthread_mutex_unlock(&follower->mutex);
 
     return NULL;
+}
+
+
+static void
+ngx_http_keyward_wait(ngx_http_keyward_main_conf_t *kmcf)
+{
+    int                           err;
+    struct timespec               end;
+    ngx_http_keyward_follower_t  *follower;
+
+    follower = kmcf->follower;
+
+    if (!follower->alone) {
+        (void) pthread_cond_wait(&follower->cond, &follower->mutex);
+        return;
+    }
+
+#if (NGX_HAVE_CLOCK_MONOTONIC)
+    (void) clock_gettime(CLOCK_MONOTONIC, &end);
+#else
+    (void) clock_gettime(CLOCK_REALTIME, &end);
+#endif
+
+    end.tv_sec += kmcf->reload / 1000;
+    end.tv_nsec += kmcf->reload % 1000 * 1000000;
+
+    if (end.tv_nsec >= 1000000000) {
+        end.tv_sec++;
+        end.tv_nsec -= 1000000000;
+    }
+
+    err = pthread_cond_timedwait(&follower->cond, &follower->mutex, &end);
+
+    if (err == NGX_ETIMEDOUT) {
+        follower->asked = 1;
+    }
+}
+
+
+static int
+ngx_http_keyward_create_cond(pthread_cond_t *cond)
+{
+    int                 err;
+    pthread_condattr_t  attributes;
+
+    err = pthread_condattr_init(&attributes);
+
+    if (err) {
+        return err;
+    }
+
+#if (NGX_HAVE_CLOCK_MONOTONIC)
+    err = pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+#endif
+
+    if (err == 0) {
+        err = pthread_cond_init(cond, &attributes);
+    }
+
+    (void) pthread_condattr_destroy(&attributes);
+
+    return err;
 }
 
 

@@ -52,11 +52,7 @@ ngx_http_keyward_question(ngx_http_request_t *r,
 
         /* an empty one is said as well: no key is of it */
 
-        if (question->environment.len == 0
-            || ngx_utf8_length(question->environment.data,
-                               question->environment.len)
-               > question->environment.len)
-        {
+        if (question->environment.data == NULL) {
             ngx_str_set(&question->environment, "");
         }
     }
@@ -158,6 +154,17 @@ ngx_http_keyward_decide(ngx_http_request_t *r, ngx_http_keyward_ctx_t *ctx)
         rc = keyward_verify(question->engine->handle, &request,
                             sizeof(keyward_request), &verdict,
                             sizeof(keyward_verdict));
+
+        if (rc == KEYWARD_E_UTF8 && request.environment.len) {
+
+            /* out of a variable; a name that is no text is one of nothing */
+
+            request.environment.len = 0;
+
+            rc = keyward_verify(question->engine->handle, &request,
+                                sizeof(keyward_request), &verdict,
+                                sizeof(keyward_verdict));
+        }
 
         if (rc != KEYWARD_OK) {
             ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,

@@ -57,6 +57,21 @@ def wait_until(condition, seconds=10.0, step=0.005):
         time.sleep(step)
 
 
+def is_there(pid):
+    """Whether a process is there that has not ended."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+def end(pid, number=signal.SIGTERM):
+    """Ends a process that is not a child of this one, and waits until it is gone."""
+    if is_there(pid):
+        os.kill(pid, number)
+        wait_until(lambda: not is_there(pid), 30)
+
+
 class Snapshot:
     """A configuration, a keyring and keys in a folder, and the snapshot that they make."""
 
@@ -161,15 +176,15 @@ class Nginx:
     """An nginx with its files in `folder`. `main`, `http`, `server` are put where their names say."""
 
     def __init__(self, folder=None, http="", server="", main="", events="", workers=1, listen="", environment=None,
-                 error_log="info", start=True):
+                 error_log="info", daemon=False, start=True):
         self.kept = None if folder else tempfile.TemporaryDirectory(prefix="keyward-nginx-")
         self.folder = Path(folder or self.kept.name)
         self.folder.chmod(0o755)
         self.port = free_port()
         self.environment = environment
-        self.process = None
+        self.process = self.pid = None
         self.settings = {"http": http, "server": server, "main": main, "events": events, "workers": workers,
-                         "listen": listen, "error_log": error_log}
+                         "listen": listen, "error_log": error_log, "daemon": daemon}
         self.configure()
         if start:
             self.start()
@@ -184,7 +199,7 @@ class Nginx:
         user = "user root;" if os.geteuid() == 0 else ""
         listen = here["listen"] or f"listen 127.0.0.1:{self.port} reuseport;"
         text = f"""
-daemon off;
+daemon {"on" if here["daemon"] else "off"};
 {user}
 {here["main"]}
 {module}
@@ -196,6 +211,7 @@ worker_shutdown_timeout 20s;
 events {{ worker_connections 512; {here["events"]} }}
 http {{
     access_log {self.folder}/access.log;
+    keepalive_requests 1000000000;
     client_body_temp_path {self.folder}/tmp-body;
     proxy_temp_path {self.folder}/tmp-proxy;
     fastcgi_temp_path {self.folder}/tmp-fastcgi;
@@ -226,34 +242,46 @@ http {{
     # Life
 
     def start(self):
-        self.output = open(self.folder / "output.log", "ab")
-        self.process = subprocess.Popen(self.command(), stdout=self.output, stderr=self.output, env=self.environment)
-        wait_until(self.is_up)
+        with open(self.folder / "output.log", "ab") as output:
+            process = subprocess.Popen(self.command(), stdout=output, stderr=output, env=self.environment)
+        if self.settings["daemon"]:
+            if process.wait(timeout=60) != 0:
+                raise AssertionError(f"nginx did not start: {self.log()}")
+            wait_until(lambda: self.read_pid() and self.read_pid() != self.pid)
+            self.pid = self.read_pid()
+        else:
+            self.process, self.pid = process, process.pid
+        wait_until(self.is_up, 60)
+
+    def read_pid(self):
+        try:
+            return int((self.folder / "nginx.pid").read_text())
+        except (OSError, ValueError):
+            return None
 
     def is_up(self):
-        if self.process.poll() is not None:
+        if self.process and self.process.poll() is not None:
             raise AssertionError(f"nginx did not start: {self.log()}{(self.folder / 'output.log').read_text()}")
         try:
             socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
         except OSError:
             return False
-        return True
+        return "master_process off" in self.settings["main"] or len(self.workers()) == self.settings["workers"]
 
     def stop(self):
-        """Ends it, and returns its exit code."""
-        if self.process is None:
+        """Ends it, and returns its exit code where that is known."""
+        process, pid, self.process, self.pid = self.process, self.pid, None, None
+        if process is None:
+            if pid:
+                end(pid)
             return None
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
         try:
-            code = self.process.wait(timeout=20)
+            return process.wait(timeout=30)
         except subprocess.TimeoutExpired:
-            self.process.kill()
+            process.kill()
             raise
-        finally:
-            self.output.close()
-        self.process = None
-        return code
 
     def __enter__(self):
         return self
@@ -264,11 +292,11 @@ http {{
             self.kept.cleanup()
 
     def signal(self, number):
-        self.process.send_signal(number)
+        os.kill(self.pid, number)
 
     def workers(self):
         """The ids of the worker processes that are there now."""
-        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
         found = []
         for child in map(int, children):
             try:

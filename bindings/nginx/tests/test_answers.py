@@ -3,6 +3,7 @@
 import base64
 import socket
 import struct
+import subprocess
 
 from harness import Case, wait_until
 
@@ -83,12 +84,15 @@ class Answers(Case):
         self.assertEqual(unknown.all("WWW-Authenticate"), ['Bearer realm="API", error="invalid_token"'])
         self.assertEqual(int(unknown["Content-Length"]), len(unknown.body))
 
-    def test_two_authorization_headers_are_ambiguous(self):
-        nginx = self.nginx_returning()
-        answer = nginx.get("/", self.GOOD + self.GOOD)
-        self.assertEqual(answer.status, 400)
+    def test_ambiguous_credentials(self):
+        config = self.CONFIG.replace('"bearer"', '["bearer", "header:X-Api-Key"]')
+        nginx = self.nginx_returning(config)
+        answer = nginx.get("/", self.GOOD + [("X-Api-Key", "secret-of-k1-0123456789")])
+        self.assertEqual((answer.status, answer["Content-Type"]), (400, "application/problem+json"))
         self.assertEqual(answer.all("WWW-Authenticate"), ['Bearer realm="API", error="invalid_request"'])
-        self.assertEqual(answer["Content-Type"], "application/problem+json")
+        answer = nginx.get("/", [("X-Api-Key", "a"), ("x-api-key", "b")])
+        self.assertEqual((answer.status, answer["Content-Type"]), (400, "application/problem+json"))
+        self.assertEqual(nginx.get("/", self.GOOD + self.GOOD).status, 400, "by nginx itself")
 
     def test_a_realms_own_status_type_and_body(self):
         nginx = self.nginx_returning(ROUTED)
@@ -166,10 +170,10 @@ class Answers(Case):
         self.assertEqual(answer.json()["title"], "Service Unavailable")
 
     def test_gzip_and_add_header_work_on_answers(self):
-        config = self.CONFIG + '[realm.api.errors.unauthorized]\nbody = "%s"\ncontent_type = "text/x-no; charset=utf-8"\n' % ("z" * 3000)
+        config = self.CONFIG + '[realm.api.errors.unauthorized]\nstatus = 403\nbody = "%s"\ncontent_type = "text/x-no; charset=utf-8"\n' % ("z" * 3000)
         nginx = self.nginx_returning(config, http="gzip on; gzip_types text/x-no; add_header X-Always yes always;\n")
         answer = nginx.get("/", [("Accept-Encoding", "gzip")])
-        self.assertEqual((answer.status, answer["Content-Encoding"], answer["X-Always"]), (401, "gzip", "yes"))
+        self.assertEqual((answer.status, answer["Content-Encoding"], answer["X-Always"]), (403, "gzip", "yes"))
         self.assertLess(len(answer.body), 500)
 
 
@@ -239,10 +243,6 @@ class Requests(Case):
         self.assertEqual(nginx.curl("/items/1", *h2, *good, *good).status, 400)
         head = nginx.curl("/items/1", *h2, "--head")
         self.assertEqual((head.status, head.body), (401, b""))
-        # many streams of one connection
-        urls = [f"http://127.0.0.1:{nginx.port}/items/{number}" for number in range(30)]
-        codes = nginx.curl(urls[0], *h2, *good, "--parallel", *urls[1:], "-o", "/dev/null", "-w", "%{http_code}\\n")
-        self.assertEqual(codes.status, 200)
 
     def test_http2_authority_is_the_host(self):
         keys = [{"realm": "api", "id": "live", "key": "live-0123456789012345", "environment": "live"}]
@@ -290,8 +290,10 @@ class Requests(Case):
         nginx.configure(listen=f"listen 127.0.0.1:{nginx.port} ssl http2; ssl_certificate {self.folder}/c.pem; ssl_certificate_key {self.folder}/k.pem;")
         nginx.start()
         self.assertEqual(nginx.get("/", self.GOOD, tls=True).status, 200)
-        answer = nginx.curl(f"https://127.0.0.1:{nginx.port}/", "-k", "--http2", "-H", "Authorization: Bearer secret-of-k1-0123456789")
-        self.assertEqual(answer.status, 200)
+        h2 = ["curl", "-sSk", "--http2", "--parallel", "-H", "Authorization: Bearer secret-of-k1-0123456789", "-w", "%{http_version} %{http_code}\\n"]
+        urls = [text for number in range(30) for text in ("-o", "/dev/null", f"https://127.0.0.1:{nginx.port}/{number}")]
+        said = subprocess.run([*h2, *urls], capture_output=True, text=True, check=True).stdout
+        self.assertEqual(said.splitlines(), ["2 200"] * 30)
 
     def test_tls_that_ends_before_nginx(self):
         config = self.CONFIG.replace('title = "API"', 'title = "API"\nrequire_tls = true')
@@ -304,7 +306,6 @@ class Requests(Case):
         self.assertEqual(nginx.get("/", self.GOOD + proto, source=("127.0.0.2", 0)).status, 200)
 
     def certificate(self):
-        import subprocess
         subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost", "-days", "2",
                         "-keyout", self.folder / "k.pem", "-out", self.folder / "c.pem"], check=True, capture_output=True)
 

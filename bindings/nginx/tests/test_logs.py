@@ -28,6 +28,11 @@ class Logs(Case):
             nginx.get("/page", headers)
             nginx.get("/any", headers)
 
+    @staticmethod
+    def is_of_nginx(line):
+        """What nginx itself says at this level of a request that it does not let any module see."""
+        return "[info]" in line and ("client sent duplicate header line" in line or "client sent invalid header line" in line)
+
     def clean(self, nginx, but=lambda line: False):
         forms = {form for secret in (SECRET, OTHER) for form in
                  (secret, secret[4:-4], base64.b64encode(f"{secret}:".encode()).decode()[:-4], base64.b64encode(f"user:{secret}".encode()).decode()[:-4],
@@ -63,7 +68,7 @@ class Logs(Case):
             log = nginx.log()
             self.assertIn("keyward: ", log)
             self.assertIn("keyward: missing_credential" if source == '"basic"' else "keyward: malformed_credential", log)
-            self.clean(nginx)
+            self.clean(nginx, but=self.is_of_nginx)
             more = (self.folder / "more.log").read_text()
             self.assertIn("ok k1 acme", more)
             self.assertNotIn("secret", more)

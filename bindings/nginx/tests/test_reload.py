@@ -2,12 +2,11 @@
 
 import os
 import signal
-import subprocess
 import threading
 import time
 from pathlib import Path
 
-from harness import MODULE, NGINX, Case, Snapshot, wait_until
+from harness import Case, end, wait_until
 
 A = {"realm": "api", "id": "a", "key": "secret-of-a-00123456789"}
 B = {"realm": "api", "id": "b", "key": "secret-of-b-00123456789"}
@@ -194,8 +193,12 @@ class Reload(Case):
         for _ in range(5):
             nginx.reload()
 
+        def children():
+            return Path(f"/proc/{nginx.pid}/task/{nginx.pid}/children").read_text().split()
+
         def weight():
-            pid = nginx.process.pid
+            wait_until(lambda: len(children()) == 1, 30)
+            pid = nginx.pid
             files = len(os.listdir(f"/proc/{pid}/fd"))
             return files, self.mapped(pid, nginx), int(Path(f"/proc/{pid}/statm").read_text().split()[1])
 
@@ -205,8 +208,8 @@ class Reload(Case):
             self.assertEqual(self.status(nginx), 204)
         last = weight()
         self.assertEqual(last[:2], first[:2])
-        self.assertLess(last[2] - first[2], 256, "pages of the master")
-        wait_until(lambda: len(nginx.workers()) == 1)
+        # One engine left behind each time would be 500 pages of rate limits each time.
+        self.assertLess(last[2] - first[2], 1500, "pages of the master")
 
     def test_an_old_worker_that_still_serves_follows_too(self):
         nginx = self.start()
@@ -232,15 +235,32 @@ class Reload(Case):
         self.assertEqual(self.generations(nginx), {2})
         self.assertEqual(self.status(nginx), 401)
 
-    def test_such_a_worker_never_goes_back(self):
-        """The file is bad when it starts, and it has only the generation of the master's start."""
+    def test_it_goes_on_with_the_last_good_generation(self):
+        """The file is bad when it starts; the generation of the master's start would let a revoked key in."""
+        nginx = self.start(workers=2, expect=["going on with generation"])
+        nginx.snapshot.publish([B])
+        wait_until(lambda: self.generations(nginx) == {2})
+        time.sleep(0.3)
+        nginx.snapshot.put(b"rubbish")
+        for _ in range(3):
+            old = set(nginx.workers())
+            for pid in old:
+                os.kill(pid, signal.SIGKILL)
+            wait_until(lambda old=old: len(nginx.workers()) == 2 and not old & set(nginx.workers()))
+            statuses = {(self.status(nginx), self.status(nginx, KEY_B)) for _ in range(20)}
+            self.assertEqual(statuses, {(401, 204)})
+
+    def test_it_does_not_go_back_behind_the_others(self):
+        """As before, but the master has not seen what the workers have: then nothing is better than too much."""
         nginx = self.start(workers=2, expect=["going on with generation", "nothing can be decided"])
+        nginx.signal(signal.SIGSTOP)
         nginx.snapshot.publish([B])
         wait_until(lambda: self.generations(nginx) == {2})
         nginx.snapshot.put(b"rubbish")
         old = set(nginx.workers())
         for pid in old:
             os.kill(pid, signal.SIGKILL)
+        nginx.signal(signal.SIGCONT)
         wait_until(lambda: len(nginx.workers()) == 2 and not old & set(nginx.workers()))
         statuses = {(self.status(nginx), self.status(nginx, KEY_B)) for _ in range(20)}
         self.assertEqual(statuses, {(503, 503)}, "what was revoked stays out")
@@ -248,8 +268,8 @@ class Reload(Case):
         self.assertEqual(set(usable.values()), {False})
         nginx.snapshot.path.unlink()
         nginx.snapshot.publish([B], "--generation", "3")
-        wait_until(lambda: self.status(nginx, KEY_B) == 204)
-        self.assertEqual(self.status(nginx), 401)
+        wait_until(lambda: self.generations(nginx) == {3})
+        self.assertEqual({(self.status(nginx), self.status(nginx, KEY_B)) for _ in range(20)}, {(401, 204)})
 
     def test_a_killed_worker_and_a_bad_file_with_nothing_newer(self):
         nginx = self.start(workers=2, expect=["going on with generation"])
@@ -261,29 +281,21 @@ class Reload(Case):
         self.assertEqual({self.status(nginx) for _ in range(20)}, {204})
 
     def test_binary_upgrade(self):
-        nginx = self.start()
-        pid_file = nginx.folder / "nginx.pid"
-        old = int(pid_file.read_text())
+        nginx = self.start(daemon=True)
+        old = nginx.pid
         nginx.signal(signal.SIGUSR2)
-        new = wait_until(lambda: pid_file.exists() and int(pid_file.read_text() or old) != old and int(pid_file.read_text()))
-        self.addCleanup(self.end, new)
-        self.assertEqual(self.status(nginx), 204)
+        new = wait_until(lambda: nginx.read_pid() not in (None, old) and nginx.read_pid())
+        self.addCleanup(end, new)
+        self.assertEqual({self.status(nginx) for _ in range(20)}, {204})
         nginx.signal(signal.SIGWINCH)
         wait_until(lambda: not nginx.workers())
         self.assertEqual({self.status(nginx) for _ in range(10)}, {204})
         nginx.snapshot.publish([B])
         wait_until(lambda: self.status(nginx) == 401)
-        nginx.signal(signal.SIGQUIT)
-        nginx.process.wait(timeout=20)
-        self.assertEqual(self.status(nginx, KEY_B), 204)
-        self.end(new)
-
-    def end(self, pid):
-        try:
-            os.kill(pid, signal.SIGTERM)
-        except ProcessLookupError:
-            return
-        wait_until(lambda: not Path(f"/proc/{pid}/cmdline").exists() or not Path(f"/proc/{pid}/cmdline").read_bytes())
+        end(old, signal.SIGQUIT)
+        nginx.pid = new
+        wait_until(lambda: len(nginx.workers()) == 1)
+        self.assertEqual((self.status(nginx), self.status(nginx, KEY_B)), (401, 204))
 
     def test_one_process(self):
         nginx = self.start(main="master_process off;")
@@ -292,16 +304,10 @@ class Reload(Case):
         wait_until(lambda: self.status(nginx) == 401)
 
     def test_as_a_daemon(self):
-        nginx = self.start()
-        nginx.stop()
-        nginx.conf.write_text(nginx.conf.read_text().replace("daemon off;", "daemon on;"))
-        subprocess.run(nginx.command(), check=True)
-        pid = wait_until(lambda: (nginx.folder / "nginx.pid").exists() and int((nginx.folder / "nginx.pid").read_text()))
-        self.addCleanup(self.end, pid)
-        wait_until(lambda: self.status(nginx) == 204)
+        nginx = self.start(daemon=True)
+        self.assertEqual(self.status(nginx), 204)
         nginx.snapshot.publish([B])
         wait_until(lambda: self.status(nginx) == 401)
-        self.end(pid)
 
     def test_graceful_end_waits_for_no_tick(self):
         nginx = self.start(reload="60s")
@@ -313,10 +319,14 @@ class Reload(Case):
     def test_caches_helpers_do_not_follow(self):
         nginx = self.nginx(self.SERVER, http=f"proxy_cache_path {self.folder}/cache keys_zone=c:1m;\n", keyward={"reload": "20ms"})
         self.assertEqual(self.status(nginx), 204)
-        children = Path(f"/proc/{nginx.process.pid}/task/{nginx.process.pid}/children").read_text().split()
-        threads = {Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0")[0].strip(): len(os.listdir(f"/proc/{child}/task")) for child in children}
-        self.assertEqual(threads[b"nginx: worker process"], 2)
-        self.assertEqual(threads[b"nginx: cache manager process"], 1)
+
+        def threads():
+            children = Path(f"/proc/{nginx.pid}/task/{nginx.pid}/children").read_text().split()
+            return {Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0")[0].strip(): len(os.listdir(f"/proc/{child}/task")) for child in children}
+
+        wait_until(lambda: b"nginx: cache manager process" in threads())
+        self.assertEqual(threads()[b"nginx: worker process"], 2)
+        self.assertEqual(threads()[b"nginx: cache manager process"], 1)
 
     def test_a_large_generation_does_not_stop_requests(self):
         """Reading it takes longer than any request may wait."""
@@ -362,11 +372,8 @@ class Workers(Case):
         nginx.start()
         self.assertEqual(nginx.get("/x", self.GOOD).status, 204)
         [worker] = nginx.workers()
-        self.assertNotEqual(os.stat(f"/proc/{worker}").st_uid if False else int(Path(f"/proc/{worker}/status").read_text().split("Uid:")[1].split()[0]), 0)
+        self.assertNotEqual(int(Path(f"/proc/{worker}/status").read_text().split("Uid:")[1].split()[0]), 0)
         self.assertEqual(snapshot.keyring.stat().st_mode & 0o777, 0o600)
         snapshot.publish([])
         wait_until(lambda: nginx.get("/x", self.GOOD).status == 401)
 
-
-if __name__ == "__main__":
-    print(NGINX, MODULE, Snapshot)

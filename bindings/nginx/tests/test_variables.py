@@ -1,12 +1,17 @@
 """The variables, what upstreams see of them, and what they see of credentials."""
 
 import base64
+import hashlib
+import hmac
+import json
+import time
 
-from harness import Case
+from harness import KEYRING, Case, wait_until
 
 CONFIG = """
 [realm.api]
 environments = ["live", "test"]
+default_require = ["key"]
 [realm.api.credential.key]
 kind = "key"
 source = ["header:X-Api-Key", "bearer"]
@@ -123,8 +128,6 @@ class Variables(Case):
         self.assertEqual([seen.get(f"x-{name}") for name in ("reason", "key-id", "tenant")], ["suspended", None, None])
 
     def test_the_subject_of_a_token(self):
-        import subprocess
-        from harness import CLI, KEYRING
         config = """
 [realm.api]
 [realm.api.credential.token]
@@ -134,11 +137,6 @@ issuer = "https://issuer"
 audience = "api"
 """
         keyring = KEYRING + '[[token_key]]\nrealm = "api"\nkid = "k"\nalg = "HS256"\nsecret = "%s"\n' % base64.b64encode(b"s" * 32).decode()
-        import hashlib
-        import hmac
-        import json
-        import time
-
         def part(value):
             return base64.urlsafe_b64encode(value if isinstance(value, bytes) else json.dumps(value).encode()).rstrip(b"=")
 
@@ -151,7 +149,6 @@ audience = "api"
         self.assertEqual(answer.status, 200, answer)
         self.assertEqual(dict(answer.json()["headers"]).get("X-subject"), "alice")
         self.assertEqual(nginx.get("/x", [("Authorization", f"Bearer {token.decode()}x")]).status, 401)
-        self.assertTrue(CLI and subprocess)
 
 
 class Hiding(Case):
@@ -176,7 +173,7 @@ class Hiding(Case):
                          ["accept", "connection", "host", "x-api-key-2", "x-other"])
         # on a public route nothing is looked at, and everything hidden
         self.assertEqual(self.names(nginx, [("x-api-key", "a"), ("X_API_KEY", "b"), ("X.Api.Key", "c"), ("BUSINESSID", "d"),
-                                            ("Authorization", "Bearer e"), ("Authorization", "Bearer f")] + rest, "/open"),
+                                            ("Authorization", "Bearer e")] + rest, "/open"),
                          ["accept", "connection", "host", "x-api-key-2", "x-other"])
 
     def test_authorization_and_remote_user(self):
@@ -212,6 +209,7 @@ class Hiding(Case):
             location = /ask {{ internal; keyward api; keyward_hide_credentials on; proxy_pass {behind.url}/asked; }}""",
             snapshot=self.snapshot(CONFIG, KEYS))
         self.assertEqual(nginx.get("/x", key("k1")).status, 200)
+        wait_until(lambda: len(behind.received) == 3)
         self.assertEqual(sorted(request["target"] for request in behind.received), ["/asked", "/mirrored", "/x"])
         for request in behind.received:
             self.assertNotIn("x-api-key", {name.lower() for name, _ in request["headers"]}, request["target"])
