@@ -208,6 +208,7 @@ ngx_int_t ngx_http_keyward_start(ngx_http_keyward_main_conf_t *kmcf,
 void ngx_http_keyward_stop(ngx_http_keyward_main_conf_t *kmcf);
 void ngx_http_keyward_pause(ngx_http_keyward_main_conf_t *kmcf);
 void ngx_http_keyward_resume(ngx_http_keyward_main_conf_t *kmcf);
+void ngx_http_keyward_forsake(ngx_http_keyward_main_conf_t *kmcf);
 
 /* master */
 ngx_int_t ngx_http_keyward_init_module(ngx_cycle_t *cycle);

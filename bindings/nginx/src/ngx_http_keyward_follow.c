@@ -237,6 +237,16 @@ ngx_http_keyward_resume(ngx_http_keyward_main_conf_t *kmcf)
 }
 
 
+/* In a child: there is no thread to stop, and nobody to unlock for. */
+
+void
+ngx_http_keyward_forsake(ngx_http_keyward_main_conf_t *kmcf)
+{
+    ngx_free(kmcf->follower);
+    kmcf->follower = NULL;
+}
+
+
 static void *
 ngx_http_keyward_follow(void *data)
 {

@@ -122,7 +122,7 @@ static void
 ngx_http_keyward_in_child(void)
 {
     if (ngx_http_keyward_followed) {
-        ngx_http_keyward_followed->follower = NULL;
+        ngx_http_keyward_forsake(ngx_http_keyward_followed);
         ngx_http_keyward_followed = NULL;
     }
 }
