@@ -121,7 +121,7 @@ ngx_http_keyward_names(ngx_http_request_t *r,
 
     for (i = 0; /* void */ ; i++) {
 
-        rc = keyward_credential_header(engine->handle, id, i, name,
+        rc = keyward_credential_header(engine->handle, id, i, NULL, name,
                                        sizeof(name), &len);
 
         if (rc == KEYWARD_E_BUFFER) {
@@ -213,7 +213,7 @@ ngx_http_keyward_user_is_secret(ngx_http_request_t *r,
 
     for (i = 0; /* void */ ; i++) {
 
-        rc = keyward_credential_header(engine->handle, id, i, name,
+        rc = keyward_credential_header(engine->handle, id, i, NULL, name,
                                        sizeof(name), &len);
 
         if (rc == KEYWARD_E_BUFFER) {
