@@ -29,7 +29,7 @@ demo: ## Five APIs decided from one snapshot of a million keys; needs Rust and n
 	$(CARGO) run --release --locked --package keyward-cli -- demo
 
 .PHONY: test
-test: setup lint doc deny test-rust test-python test-c fuzz conformance ## Everything that CI checks, in CI's order
+test: setup lint doc deny test-rust test-python test-c test-nginx fuzz conformance ## Everything that CI checks, in CI's order
 
 .PHONY: bench
 bench: ## What a verify costs here, beside other stores; BENCH_KEYS=1000000
@@ -70,6 +70,10 @@ test-python: ## The tests written in Python alone: a second reader of the snapsh
 .PHONY: test-c
 test-c: ## The C interface: its tests as C99 and C++11, all vectors through it, with sanitizers and valgrind
 	scripts/test-c.sh $(wildcard $(VECTORS))
+
+.PHONY: test-nginx
+test-nginx: ## The nginx module's tests alone: with a real nginx, on ports of 127.0.0.1
+	scripts/test-nginx.sh
 
 .PHONY: fuzz
 fuzz: ## Run each fuzz target for FUZZ_SECONDS=30

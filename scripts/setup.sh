@@ -31,6 +31,12 @@ have pkg-config || packages+=(pkg-config) # what the C libraries are found with
 have strip || packages+=(binutils)
 have valgrind || packages+=(valgrind)
 have strace || packages+=(strace)        # the test that a verify makes no system call
+# The nginx module and its tests.
+[ -x /usr/sbin/nginx ] || packages+=(nginx)
+[ -e /usr/share/nginx/src/conf_flags ] || packages+=(nginx-dev)
+have make || packages+=(make)
+have curl || packages+=(curl)            # HTTP/2
+have openssl || packages+=(openssl)      # a certificate for TLS
 python3 -c 'import ensurepip, venv' 2>/dev/null || packages+=(python3 python3-venv)
 if [ ${#packages[@]} -gt 0 ]; then
   if have apt-get; then

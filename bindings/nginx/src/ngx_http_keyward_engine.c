@@ -1,0 +1,322 @@
+/*
+ * Opens snapshots while the configuration is read: in the master, before
+ * there are workers, so that `nginx -t` finds what is wrong with a file, and
+ * so that workers need no right to read the keyring.
+ */
+
+#include "ngx_http_keyward.h"
+
+
+static ngx_http_keyward_engine_t *ngx_http_keyward_find(ngx_conf_t *cf,
+    ngx_http_keyward_loc_conf_t *conf);
+static ngx_http_keyward_setting_t *ngx_http_keyward_culprit(
+    ngx_http_keyward_engine_t *engine, keyward_error *error);
+static void ngx_http_keyward_close(void *data);
+static ngx_int_t ngx_http_keyward_share(ngx_conf_t *cf,
+    ngx_http_keyward_engine_t *engine);
+static ngx_int_t ngx_http_keyward_init_zone(ngx_shm_zone_t *zone, void *data);
+
+
+ngx_http_keyward_engine_t *
+ngx_http_keyward_open(ngx_conf_t *cf, ngx_http_keyward_loc_conf_t *conf)
+{
+    int32_t                         rc;
+    keyward_bytes                   snapshot, keyring;
+    keyward_error                   error;
+    keyward_options                 options;
+    ngx_pool_cleanup_t             *cln;
+    ngx_http_keyward_engine_t      *engine, **place;
+    ngx_http_keyward_setting_t     *setting;
+    ngx_http_keyward_main_conf_t   *kmcf;
+
+    engine = ngx_http_keyward_find(cf, conf);
+    if (engine) {
+        return engine;
+    }
+
+    kmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_keyward_module);
+
+    engine = ngx_pcalloc(cf->pool, sizeof(ngx_http_keyward_engine_t));
+    if (engine == NULL) {
+        return NULL;
+    }
+
+    engine->snapshot = conf->snapshot;
+    engine->keyring = conf->keyring;
+    engine->state = conf->state;
+
+    cln = ngx_pool_cleanup_add(cf->pool, 0);
+    if (cln == NULL) {
+        return NULL;
+    }
+
+    place = ngx_array_push(&kmcf->engines);
+    if (place == NULL) {
+        return NULL;
+    }
+
+    ngx_memzero(&options, sizeof(keyward_options));
+
+    /* all of it, so that -t finds all damage, and workers need not look */
+    options.check = KEYWARD_CHECK_WHOLE;
+
+    if (engine->state.value.data) {
+        ngx_http_keyward_bytes(options.state_path, &engine->state.value);
+    }
+
+    ngx_http_keyward_bytes(snapshot, &engine->snapshot.value);
+    ngx_http_keyward_bytes(keyring, &engine->keyring.value);
+
+    rc = keyward_open(snapshot, keyring, &options, sizeof(keyward_options),
+                      &engine->handle, &error, sizeof(keyward_error));
+
+    if (rc != KEYWARD_OK) {
+        setting = ngx_http_keyward_culprit(engine, &error);
+
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0, "keyward: %*s in %V:%ui",
+                      (size_t) error.message_len, error.message,
+                      &setting->file, setting->line);
+
+        kmcf->engines.nelts--;
+        return NULL;
+    }
+
+    cln->handler = ngx_http_keyward_close;
+    cln->data = engine;
+
+    if (keyward_info(engine->handle, &engine->info,
+                     sizeof(keyward_engine_info))
+        != KEYWARD_OK)
+    {
+        return NULL;
+    }
+
+    *place = engine;
+
+    if (ngx_http_keyward_share(cf, engine) != NGX_OK) {
+        return NULL;
+    }
+
+    return engine;
+}
+
+
+static ngx_http_keyward_engine_t *
+ngx_http_keyward_find(ngx_conf_t *cf, ngx_http_keyward_loc_conf_t *conf)
+{
+    ngx_uint_t                      i;
+    ngx_http_keyward_engine_t     **engines;
+    ngx_http_keyward_main_conf_t   *kmcf;
+
+    kmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_keyward_module);
+    engines = kmcf->engines.elts;
+
+#define same(name)                                                            \
+    (engines[i]->name.value.len == conf->name.value.len                       \
+     && ngx_strncmp(engines[i]->name.value.data, conf->name.value.data,       \
+                    conf->name.value.len)                                     \
+        == 0)
+
+    for (i = 0; i < kmcf->engines.nelts; i++) {
+        if (same(snapshot) && same(keyring) && same(state)) {
+            return engines[i];
+        }
+    }
+
+#undef same
+
+    return NULL;
+}
+
+
+/* A message about a file names it; any other is about the snapshot. */
+
+static ngx_http_keyward_setting_t *
+ngx_http_keyward_culprit(ngx_http_keyward_engine_t *engine,
+    keyward_error *error)
+{
+    ngx_uint_t                   i;
+    ngx_http_keyward_setting_t  *settings[2];
+
+    settings[0] = &engine->keyring;
+    settings[1] = &engine->state;
+
+    for (i = 0; i < 2; i++) {
+        if (settings[i]->value.len
+            && ngx_strnstr((u_char *) error->message,
+                           (char *) settings[i]->value.data,
+                           error->message_len))
+        {
+            return settings[i];
+        }
+    }
+
+    return &engine->snapshot;
+}
+
+
+static void
+ngx_http_keyward_close(void *data)
+{
+    ngx_http_keyward_engine_t  *engine = data;
+
+    (void) keyward_release(engine->handle);
+    engine->handle = NULL;
+}
+
+
+/*
+ * A zone of nginx's own for each snapshot, since such a zone outlives the
+ * configuration: after `nginx -s reload` the new workers go on where the old
+ * ones are.
+ */
+
+static ngx_int_t
+ngx_http_keyward_share(ngx_conf_t *cf, ngx_http_keyward_engine_t *engine)
+{
+    size_t      len;
+    ngx_str_t   name;
+
+    len = sizeof("keyward:") - 1 + engine->snapshot.value.len;
+
+    name.data = ngx_pnalloc(cf->pool, len + 1);
+    if (name.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    name.len = ngx_sprintf(name.data, "keyward:%V%Z", &engine->snapshot.value)
+               - name.data - 1;
+
+    engine->zone = ngx_shared_memory_add(cf, &name, 8 * ngx_pagesize,
+                                         &ngx_http_keyward_module);
+    if (engine->zone == NULL) {
+        return NGX_ERROR;
+    }
+
+    engine->zone->init = ngx_http_keyward_init_zone;
+    engine->zone->data = ngx_http_conf_get_module_main_conf(cf,
+                                                     ngx_http_keyward_module);
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_keyward_init_zone(ngx_shm_zone_t *zone, void *data)
+{
+    ngx_http_keyward_main_conf_t  *kmcf = zone->data;
+
+    uint32_t                        changed;
+    ngx_uint_t                      i;
+    ngx_slab_pool_t                *shpool;
+    ngx_http_keyward_engine_t     **engines;
+    ngx_http_keyward_shared_t      *shared;
+
+    shpool = (ngx_slab_pool_t *) zone->shm.addr;
+
+    if (data == NULL && !zone->shm.exists) {
+        shpool->data = ngx_slab_calloc(shpool,
+                                       sizeof(ngx_http_keyward_shared_t));
+    }
+
+    shared = shpool->data;
+
+    if (shared == NULL) {
+        return NGX_ERROR;
+    }
+
+    engines = kmcf->engines.elts;
+
+    for (i = 0; i < kmcf->engines.nelts; i++) {
+
+        if (engines[i]->zone != zone) {
+            continue;
+        }
+
+        if (engines[i]->info.generation < shared->generation) {
+
+            /* a worker may have been faster with a file that is new just now */
+
+            (void) keyward_reload(engines[i]->handle, &changed, NULL, 0);
+            (void) keyward_info(engines[i]->handle, &engines[i]->info,
+                                sizeof(keyward_engine_info));
+        }
+
+        if (engines[i]->info.generation < shared->generation) {
+            ngx_log_error(NGX_LOG_EMERG, zone->shm.log, 0,
+                          "keyward: \"%V\" has generation %uL, and workers "
+                          "decide from generation %uA: publish a newer one, "
+                          "or restart nginx to go back, in %V:%ui",
+                          &engines[i]->snapshot.value,
+                          (uint64_t) engines[i]->info.generation,
+                          shared->generation,
+                          &engines[i]->snapshot.file,
+                          engines[i]->snapshot.line);
+            return NGX_ERROR;
+        }
+
+        engines[i]->shared = shared;
+    }
+
+    return NGX_OK;
+}
+
+
+/* What can be said of a location before any request. */
+
+ngx_int_t
+ngx_http_keyward_check_conf(ngx_conf_t *cf, ngx_http_keyward_loc_conf_t *conf)
+{
+    int32_t                      rc;
+    keyward_bytes                realm, environment;
+    ngx_http_keyward_setting_t  *set;
+
+    if (conf->realm.value.len == 0) {
+        return NGX_OK;
+    }
+
+    set = &conf->realm;
+
+    if (conf->engine == NULL) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "\"keyward %V\" needs \"%s\" in %V:%ui",
+                      &set->value,
+                      conf->snapshot.value.data ? "keyward_keyring"
+                                                : "keyward_snapshot",
+                      &set->file, set->line);
+        return NGX_ERROR;
+    }
+
+    ngx_http_keyward_bytes(realm, &set->value);
+
+    rc = keyward_check_realm(conf->engine->handle, realm);
+
+    if (rc != KEYWARD_OK) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "keyward: \"%V\" has no realm \"%V\" in %V:%ui",
+                      &conf->engine->snapshot.value, &set->value,
+                      &set->file, set->line);
+        return NGX_ERROR;
+    }
+
+    if (conf->environment == NULL || conf->environment->lengths) {
+        return NGX_OK;
+    }
+
+    set = &conf->environment_set;
+
+    ngx_http_keyward_bytes(environment, &set->value);
+
+    rc = keyward_check_environment(conf->engine->handle, realm, environment);
+
+    if (rc != KEYWARD_OK) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "keyward: the realm \"%V\" of \"%V\" has no "
+                      "environment \"%V\" in %V:%ui",
+                      &conf->realm.value, &conf->engine->snapshot.value,
+                      &set->value, &set->file, set->line);
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}

@@ -1,0 +1,487 @@
+/*
+ * Takes new generations, in each worker and in the master.
+ *
+ * A thread reads: opening, checking and unmapping a snapshot takes as long as
+ * it takes, and no request waits for it. In a worker a timer asks it to and
+ * picks up what it found; in the master it asks itself. It logs nothing and
+ * touches nothing of nginx's. It is the module's own, because a thread pool of
+ * nginx's may be busy with slow disks, and the default one has 32 threads.
+ */
+
+#include "ngx_http_keyward.h"
+
+#include <pthread.h>
+
+
+struct ngx_http_keyward_follower_s {
+    pthread_t         thread;
+    pthread_mutex_t   mutex;
+    pthread_cond_t    cond;
+
+    ngx_event_t       timer;
+    ngx_connection_t  connection;    /* nginx's debug log wants one */
+
+    ngx_uint_t        alone;
+
+    /* under the mutex */
+    unsigned          asked:1;
+    unsigned          busy:1;
+    unsigned          found:1;
+    unsigned          stop:1;
+};
+
+
+static void ngx_http_keyward_read(ngx_http_keyward_engine_t *engine,
+    keyward_engine_info *info);
+static void ngx_http_keyward_adopt(ngx_http_keyward_engine_t *engine,
+    keyward_engine_info *info, ngx_log_t *log);
+static void ngx_http_keyward_tick(ngx_event_t *event);
+static void *ngx_http_keyward_follow(void *data);
+static void ngx_http_keyward_wait(ngx_http_keyward_main_conf_t *kmcf);
+static int ngx_http_keyward_create_cond(pthread_cond_t *cond);
+
+
+ngx_int_t
+ngx_http_keyward_init_process(ngx_cycle_t *cycle)
+{
+    ngx_uint_t                      i;
+    keyward_engine_info             info;
+    ngx_http_keyward_engine_t     **engines;
+    ngx_http_keyward_follower_t    *follower;
+    ngx_http_keyward_main_conf_t   *kmcf;
+
+    if (ngx_process != NGX_PROCESS_WORKER
+        && ngx_process != NGX_PROCESS_SINGLE)
+    {
+        return NGX_OK;
+    }
+
+    kmcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_http_keyward_module);
+
+    if (kmcf == NULL) {
+        return NGX_OK;
+    }
+
+    ngx_http_keyward_find_used(cycle, kmcf);
+
+    if (kmcf->engines.nelts == 0 || kmcf->reload == 0) {
+        return NGX_OK;
+    }
+
+    engines = kmcf->engines.elts;
+
+    /*
+     * A worker that is started later, in place of one that died, has what the
+     * master has. It takes no request before it has looked at the file itself.
+     */
+
+    for (i = 0; i < kmcf->engines.nelts; i++) {
+        engines[i]->floor = engines[i]->shared->generation;
+
+        ngx_http_keyward_read(engines[i], &info);
+        ngx_http_keyward_adopt(engines[i], &info, cycle->log);
+    }
+
+    if (ngx_http_keyward_start(kmcf, 0) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    follower = kmcf->follower;
+
+    follower->connection.fd = (ngx_socket_t) -1;
+    follower->connection.data = kmcf;
+
+    follower->timer.handler = ngx_http_keyward_tick;
+    follower->timer.data = &follower->connection;
+    follower->timer.log = cycle->log;
+
+    /* a worker that shuts down does not wait for it */
+    follower->timer.cancelable = 1;
+
+    ngx_add_timer(&follower->timer, kmcf->reload);
+
+    return NGX_OK;
+}
+
+
+void
+ngx_http_keyward_exit_process(ngx_cycle_t *cycle)
+{
+    ngx_http_keyward_main_conf_t  *kmcf;
+
+    kmcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_http_keyward_module);
+
+    /* the engines go with the cycle's pool, so the thread goes before */
+
+    if (kmcf && kmcf->follower) {
+
+        if (kmcf->follower->timer.timer_set) {
+            ngx_del_timer(&kmcf->follower->timer);
+        }
+
+        ngx_http_keyward_stop(kmcf);
+    }
+}
+
+
+/* Starts the thread; where it is alone, there is no timer that asks it. */
+
+ngx_int_t
+ngx_http_keyward_start(ngx_http_keyward_main_conf_t *kmcf, ngx_uint_t alone)
+{
+    int                           err;
+    sigset_t                      all, before;
+    ngx_http_keyward_follower_t  *follower;
+
+    follower = ngx_calloc(sizeof(ngx_http_keyward_follower_t), ngx_cycle->log);
+    if (follower == NULL) {
+        return NGX_ERROR;
+    }
+
+    follower->alone = alone;
+
+    err = pthread_mutex_init(&follower->mutex, NULL);
+
+    if (err) {
+        goto failed;
+    }
+
+    err = ngx_http_keyward_create_cond(&follower->cond);
+
+    if (err) {
+        (void) pthread_mutex_destroy(&follower->mutex);
+        goto failed;
+    }
+
+    /* signals are for nginx */
+
+    sigfillset(&all);
+
+    kmcf->follower = follower;
+
+    err = pthread_sigmask(SIG_BLOCK, &all, &before);
+
+    if (err == 0) {
+        err = pthread_create(&follower->thread, NULL, ngx_http_keyward_follow,
+                             kmcf);
+
+        (void) pthread_sigmask(SIG_SETMASK, &before, NULL);
+    }
+
+    if (err) {
+        (void) pthread_cond_destroy(&follower->cond);
+        (void) pthread_mutex_destroy(&follower->mutex);
+        goto failed;
+    }
+
+    return NGX_OK;
+
+failed:
+
+    ngx_log_error(NGX_LOG_ALERT, ngx_cycle->log, err,
+                  "keyward: no thread that follows new generations");
+
+    kmcf->follower = NULL;
+    ngx_free(follower);
+
+    return NGX_ERROR;
+}
+
+
+void
+ngx_http_keyward_stop(ngx_http_keyward_main_conf_t *kmcf)
+{
+    ngx_http_keyward_follower_t  *follower;
+
+    follower = kmcf->follower;
+
+    (void) pthread_mutex_lock(&follower->mutex);
+    follower->stop = 1;
+    (void) pthread_cond_signal(&follower->cond);
+    (void) pthread_mutex_unlock(&follower->mutex);
+
+    (void) pthread_join(follower->thread, NULL);
+
+    (void) pthread_cond_destroy(&follower->cond);
+    (void) pthread_mutex_destroy(&follower->mutex);
+
+    kmcf->follower = NULL;
+    ngx_free(follower);
+}
+
+
+/*
+ * While it is paused, the thread is in no engine: the process can be forked,
+ * and the child's engines are whole.
+ */
+
+void
+ngx_http_keyward_pause(ngx_http_keyward_main_conf_t *kmcf)
+{
+    ngx_http_keyward_follower_t  *follower;
+
+    follower = kmcf->follower;
+
+    (void) pthread_mutex_lock(&follower->mutex);
+
+    while (follower->busy) {
+        (void) pthread_cond_wait(&follower->cond, &follower->mutex);
+    }
+}
+
+
+void
+ngx_http_keyward_resume(ngx_http_keyward_main_conf_t *kmcf)
+{
+    (void) pthread_mutex_unlock(&kmcf->follower->mutex);
+}
+
+
+/* In a child: there is no thread to stop, and nobody to unlock for. */
+
+void
+ngx_http_keyward_forsake(ngx_http_keyward_main_conf_t *kmcf)
+{
+    ngx_free(kmcf->follower);
+    kmcf->follower = NULL;
+}
+
+
+static void *
+ngx_http_keyward_follow(void *data)
+{
+    ngx_http_keyward_main_conf_t  *kmcf = data;
+
+    ngx_uint_t                     i;
+    keyward_engine_info            info;
+    ngx_http_keyward_engine_t    **engines;
+    ngx_http_keyward_follower_t   *follower;
+
+    follower = kmcf->follower;
+    engines = kmcf->engines.elts;
+
+    (void) pthread_mutex_lock(&follower->mutex);
+
+    for ( ;; ) {
+
+        if (!follower->asked && !follower->stop) {
+            ngx_http_keyward_wait(kmcf);
+        }
+
+        if (follower->stop) {
+            break;
+        }
+
+        if (!follower->asked) {
+            continue;
+        }
+
+        follower->asked = 0;
+        follower->busy = 1;
+
+        for (i = 0; i < kmcf->engines.nelts && !follower->stop; i++) {
+
+            (void) pthread_mutex_unlock(&follower->mutex);
+
+            ngx_http_keyward_read(engines[i], &info);
+
+            (void) pthread_mutex_lock(&follower->mutex);
+
+            engines[i]->found = info;
+        }
+
+        follower->busy = 0;
+        follower->found = 1;
+
+        /* somebody may be waiting in a pause */
+
+        (void) pthread_cond_broadcast(&follower->cond);
+    }
+
+    (void) pthread_mutex_unlock(&follower->mutex);
+
+    return NULL;
+}
+
+
+static void
+ngx_http_keyward_wait(ngx_http_keyward_main_conf_t *kmcf)
+{
+    int                           err;
+    struct timespec               end;
+    ngx_http_keyward_follower_t  *follower;
+
+    follower = kmcf->follower;
+
+    if (!follower->alone) {
+        (void) pthread_cond_wait(&follower->cond, &follower->mutex);
+        return;
+    }
+
+#if (NGX_HAVE_CLOCK_MONOTONIC)
+    (void) clock_gettime(CLOCK_MONOTONIC, &end);
+#else
+    (void) clock_gettime(CLOCK_REALTIME, &end);
+#endif
+
+    end.tv_sec += kmcf->reload / 1000;
+    end.tv_nsec += kmcf->reload % 1000 * 1000000;
+
+    if (end.tv_nsec >= 1000000000) {
+        end.tv_sec++;
+        end.tv_nsec -= 1000000000;
+    }
+
+    err = pthread_cond_timedwait(&follower->cond, &follower->mutex, &end);
+
+    if (err == NGX_ETIMEDOUT) {
+        follower->asked = 1;
+    }
+}
+
+
+static int
+ngx_http_keyward_create_cond(pthread_cond_t *cond)
+{
+    int                 err;
+    pthread_condattr_t  attributes;
+
+    err = pthread_condattr_init(&attributes);
+
+    if (err) {
+        return err;
+    }
+
+#if (NGX_HAVE_CLOCK_MONOTONIC)
+    err = pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+#endif
+
+    if (err == 0) {
+        err = pthread_cond_init(cond, &attributes);
+    }
+
+    (void) pthread_condattr_destroy(&attributes);
+
+    return err;
+}
+
+
+/* In the thread, or before there is one. */
+
+static void
+ngx_http_keyward_read(ngx_http_keyward_engine_t *engine,
+    keyward_engine_info *info)
+{
+    uint32_t           changed;
+    ngx_atomic_uint_t  generation, newest;
+
+    /* what went wrong is in the information about the engine as well */
+
+    (void) keyward_reload(engine->handle, &changed, NULL, 0);
+
+    if (keyward_info(engine->handle, info, sizeof(keyward_engine_info))
+        != KEYWARD_OK)
+    {
+        ngx_memzero(info, sizeof(keyward_engine_info));
+        return;
+    }
+
+    generation = (ngx_atomic_uint_t) info->generation;
+
+    do {
+        newest = engine->shared->generation;
+
+        if (newest >= generation) {
+            return;
+        }
+
+    } while (!ngx_atomic_cmp_set(&engine->shared->generation, newest,
+                                 generation));
+}
+
+
+static void
+ngx_http_keyward_tick(ngx_event_t *event)
+{
+    ngx_uint_t                      i;
+    ngx_connection_t               *c;
+    ngx_http_keyward_engine_t     **engines;
+    ngx_http_keyward_follower_t    *follower;
+    ngx_http_keyward_main_conf_t   *kmcf;
+
+    c = event->data;
+    kmcf = c->data;
+    follower = kmcf->follower;
+    engines = kmcf->engines.elts;
+
+    (void) pthread_mutex_lock(&follower->mutex);
+
+    if (follower->found) {
+        follower->found = 0;
+
+        for (i = 0; i < kmcf->engines.nelts; i++) {
+            ngx_http_keyward_adopt(engines[i], &engines[i]->found, event->log);
+        }
+    }
+
+    if (!follower->busy && !follower->asked) {
+        follower->asked = 1;
+        (void) pthread_cond_signal(&follower->cond);
+    }
+
+    (void) pthread_mutex_unlock(&follower->mutex);
+
+    ngx_add_timer(event, kmcf->reload);
+}
+
+
+/* In the event loop: says what changed, once. */
+
+static void
+ngx_http_keyward_adopt(ngx_http_keyward_engine_t *engine,
+    keyward_engine_info *info, ngx_log_t *log)
+{
+    keyward_engine_info  *known;
+
+    known = &engine->info;
+
+    if (info->flags == 0) {
+        return;
+    }
+
+    if (info->generation != known->generation) {
+        ngx_log_error(NGX_LOG_NOTICE, log, 0,
+                      "keyward: generation %uL of \"%V\" has taken over",
+                      info->generation, &engine->snapshot.value);
+    }
+
+    if (info->last_error
+        && (info->last_error_message_len != known->last_error_message_len
+            || ngx_memcmp(info->last_error_message, known->last_error_message,
+                          info->last_error_message_len)
+               != 0))
+    {
+        ngx_log_error(NGX_LOG_ERR, log, 0,
+                      "keyward: going on with generation %uL of \"%V\": %*s",
+                      info->generation, &engine->snapshot.value,
+                      (size_t) info->last_error_message_len,
+                      info->last_error_message);
+    }
+
+    if (known->last_error && info->last_error == 0
+        && info->generation == known->generation)
+    {
+        ngx_log_error(NGX_LOG_NOTICE, log, 0,
+                      "keyward: \"%V\" is good again, at generation %uL",
+                      &engine->snapshot.value, info->generation);
+    }
+
+    *known = *info;
+
+    /*
+     * With a generation that is older than what others had decided from before
+     * this worker was there, keys that they refused would come in again.
+     */
+
+    engine->stale = (info->generation < engine->floor);
+}
