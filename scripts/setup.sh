@@ -22,6 +22,19 @@ as_root() {
   fi
 }
 
+# install PACKAGE...: without starting what a package would start, such as an nginx on port 80.
+install() {
+  local policy=/usr/sbin/policy-rc.d kept=yes failed=0
+  if [ ! -e "$policy" ]; then
+    kept=no
+    printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
+    as_root chmod 755 "$policy"
+  fi
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" || failed=1
+  [ "$kept" = yes ] || as_root rm -f "$policy"
+  return "$failed"
+}
+
 # Debian packages: each is asked for by what is missing without it.
 packages=()
 have cc || packages+=(gcc libc6-dev)
@@ -42,7 +55,7 @@ if [ ${#packages[@]} -gt 0 ]; then
   if have apt-get; then
     say "installing ${packages[*]}"
     as_root apt-get update -qq || say "apt-get update failed; going on with the lists that are there"
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${packages[@]}" \
+    install "${packages[@]}" \
       || fail "apt-get could not install: ${packages[*]}"
   else
     fail "there is no apt-get here; install these, or what your system calls them: ${packages[*]}"
