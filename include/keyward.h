@@ -70,9 +70,6 @@
 /** The buffer is too small; what is needed has been told. */
 #define KEYWARD_E_BUFFER 108
 
-/** This library does not have what is asked for. */
-#define KEYWARD_E_UNSUPPORTED 109
-
 /** The snapshot does not have the realm. */
 #define KEYWARD_E_NO_REALM 110
 
@@ -129,6 +126,9 @@
 
 /** A token cannot be issued by the realm's rules, or with the keyring's keys. */
 #define KEYWARD_E_TOKEN 314
+
+/** What is there is not a state file, or one that others may write to. */
+#define KEYWARD_E_STATE 315
 
 /** No snapshot has been good yet. */
 #define KEYWARD_E_NO_SNAPSHOT 401
@@ -289,6 +289,15 @@
 /** `keyward_engine_info.flags`: a page was found damaged, so that every verdict is unavailable. */
 #define KEYWARD_INFO_DAMAGED 8
 
+/** `keyward_engine_info.flags`: limits and usage are counted in memory that processes share. */
+#define KEYWARD_INFO_STATE_SHARED 16
+
+/**
+ * `keyward_engine_info.flags`: the state file cannot be used, so that they are counted by this process alone.
+ * Where there is no other error, `last_error_message` says why.
+ */
+#define KEYWARD_INFO_STATE_FAILED 32
+
 /** `keyward_options.mode`: the file is mapped, and shared by all processes that map it. The default. */
 #define KEYWARD_MODE_MAP 1
 
@@ -309,6 +318,12 @@
 
 /** `keyward_options.flags`: a reload may go back to an older generation, or to other bytes of the same one. */
 #define KEYWARD_GOING_BACK 2
+
+/**
+ * `keyward_options.flags`: without a state file, limits and usage are counted in memory that is shared with
+ * the processes that are forked from this one.
+ */
+#define KEYWARD_STATE_INHERITED 4
 
 /**
  * `flags` of keyward_credential_header: a key may stand in it as the user of the Basic scheme, so that the
@@ -348,11 +363,20 @@ typedef struct keyward_options {
     uint32_t reserved;
     /**
      * Keys that the rate limiter has room for; twice as many as are active at one time is a good number.
-     * Each takes 16 bytes. 0: 131072.
+     * Each takes 16 bytes. 0: 131072. Counts for nothing where the state is shared.
      */
     uint64_t limiter_slots;
-    /** The file of limits and usage that processes share; empty: they are kept in private memory. */
+    /**
+     * The file in which limits and the use of each key are counted together with every other process that
+     * names it; made where it is not there. Empty: limits are counted by this process alone, and the use of
+     * keys is not.
+     */
     struct keyward_bytes state_path;
+    /**
+     * Keys that a new shared state has room for; twice as many as are active at one time is a good number.
+     * Each takes 448 bytes. 0: 65536. A file that is there keeps its own size.
+     */
+    uint64_t state_slots;
 } keyward_options;
 
 /** What went wrong. The caller's memory; no thread has a last error. */
@@ -401,6 +425,10 @@ typedef struct keyward_engine_info {
     uint64_t limiter_slots;
     /** Keys whose rate was forgotten because the limiter had no room. If it grows, it has too few slots. */
     uint64_t limiter_displaced;
+    /** When the shared state was made, in whole seconds. */
+    int64_t state_created;
+    /** Keys whose usage was given up because the shared state had no room. */
+    uint64_t state_displaced;
     /** When the last error was. */
     int64_t last_error_at;
     /** The bytes of `last_error_message`, without its NUL. */
@@ -729,7 +757,8 @@ int32_t keyward_info(const struct keyward_engine *engine,
                      size_t info_size);
 
 /**
- * Tells how many verdicts this engine gave with each reason, since it was opened.
+ * Tells how many requests were decided with each reason: by this engine since it was opened, or where the
+ * state is shared, by all processes since it was made.
  *
  * @param engine  an engine that the caller holds
  * @param counts  the caller's memory: as many numbers as `count` says. The one at KEYWARD_REASON_... is
@@ -738,9 +767,11 @@ int32_t keyward_info(const struct keyward_engine *engine,
  *
  * @return KEYWARD_OK, or 1xx
  *
- * Threads: any, at the same time. After fork: each process counts for itself.
+ * Threads: any, at the same time. After fork: each process counts for itself, where the state is not shared.
  */
-int32_t keyward_counts(const struct keyward_engine *engine, uint64_t *counts, size_t count);
+int32_t keyward_counts(const struct keyward_engine *engine,
+                       uint64_t *counts,
+                       size_t count);
 
 /**
  * Decides one request.

@@ -104,12 +104,12 @@ pub unsafe extern "C" fn keyward_open(
         let keyring = unsafe { path(keyring) }?;
         // SAFETY: as this function's own.
         let (options, later) = unsafe { options::read(options, options_size) }?;
-        let engine = Engine::new(snapshot, Keyring::load(keyring)?, options);
-        let last_error = match engine.reload() {
-            Ok(_) => KEYWARD_OK,
-            Err(error) if later => Fault::from(error).status,
-            Err(error) => return Err(error.into()),
-        };
+        let keyring = Keyring::load(keyring)?;
+        if !later {
+            return Ok((Engine::open(snapshot, keyring, options)?, KEYWARD_OK));
+        }
+        let engine = Engine::new(snapshot, keyring, options);
+        let last_error = engine.reload().err().map_or(KEYWARD_OK, |error| Fault::from(error).status);
         Ok((engine, last_error))
     };
     opened(slot, &mut told, open)
@@ -411,13 +411,13 @@ pub unsafe extern "C" fn keyward_info(
 }
 
 fn described(known: &Info, last_error: i32) -> keyward_engine_info {
+    let flag = |is: bool, flag: u32| if is { flag } else { 0 };
     let nanoseconds = |time: SystemTime| {
         let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
         i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
     };
     let mut info: keyward_engine_info = zeroed();
     if let Some(loaded) = &known.loaded {
-        let flag = |is: bool, flag: u32| if is { flag } else { 0 };
         info.flags = KEYWARD_INFO_LOADED
             | flag(loaded.mapped, KEYWARD_INFO_MAPPED)
             | flag(loaded.checked, KEYWARD_INFO_CHECKED)
@@ -435,16 +435,24 @@ fn described(known: &Info, last_error: i32) -> keyward_engine_info {
     info.retired = known.retired as u64;
     info.limiter_slots = known.limiter_slots as u64;
     info.limiter_displaced = known.limiter_displaced;
+    info.flags |= flag(known.state.is_some(), KEYWARD_INFO_STATE_SHARED)
+        | flag(known.state_error.is_some(), KEYWARD_INFO_STATE_FAILED);
+    if let Some(state) = &known.state {
+        info.state_created = i64::try_from(state.created).unwrap_or(i64::MAX);
+        info.state_displaced = state.displaced;
+    }
+    let mut message = known.state_error.as_deref().unwrap_or_default();
     if let Some(error) = &known.last_error {
         info.last_error = last_error;
         info.last_error_at = nanoseconds(error.at);
-        info.last_error_message_len =
-            set_text(&mut info.last_error_message, cut_message(&error.message)) as u32;
+        message = &error.message;
     }
+    info.last_error_message_len = set_text(&mut info.last_error_message, cut_message(message)) as u32;
     info
 }
 
-/// Tells how many verdicts this engine gave with each reason, since it was opened.
+/// Tells how many requests were decided with each reason: by this engine since it was opened, or where the
+/// state is shared, by all processes since it was made.
 ///
 /// @param engine  an engine that the caller holds
 /// @param counts  the caller's memory: as many numbers as `count` says. The one at KEYWARD_REASON_... is
@@ -453,7 +461,7 @@ fn described(known: &Info, last_error: i32) -> keyward_engine_info {
 ///
 /// @return KEYWARD_OK, or 1xx
 ///
-/// Threads: any, at the same time. After fork: each process counts for itself.
+/// Threads: any, at the same time. After fork: each process counts for itself, where the state is not shared.
 ///
 /// # Safety
 ///
@@ -485,7 +493,9 @@ pub unsafe extern "C" fn keyward_counts(
                 fill(&mut std::iter::empty())?;
                 // SAFETY: as this function's own.
                 let handle = unsafe { keyward_engine::borrow(engine) }?;
-                fill(&mut handle.counts())
+                let known = handle.engine().counts();
+                let count = |(number, _): &(u32, _)| reason_of(*number).map_or(0, |reason| known.of(reason));
+                fill(&mut REASON_NAMES.iter().map(count))
             };
             tell().err().unwrap_or(KEYWARD_OK)
         },

@@ -49,7 +49,6 @@ fn default_message(status: i32) -> &'static str {
         KEYWARD_E_UTF8 => "a text that has to be UTF-8 is not",
         KEYWARD_E_VALUE => "a flag or number is unknown to this library, or two exclude each other",
         KEYWARD_E_BUFFER => "the buffer is too small",
-        KEYWARD_E_UNSUPPORTED => "this library does not have what is asked for",
         KEYWARD_E_NOT_A_KEY => "the realm does not take one key by itself",
         KEYWARD_E_DENIED => "the request was refused, so no token is issued for it; the verdict says why",
         _ => "",
@@ -97,7 +96,7 @@ impl From<&ReloadError> for Fault {
             ReloadError::Conflict { .. } => KEYWARD_E_CONFLICT,
             ReloadError::State(StateError::Io { error, .. }) => io_status(error),
             ReloadError::State(StateError::Slots { .. }) => KEYWARD_E_VALUE,
-            ReloadError::State(_) => KEYWARD_E_MALFORMED,
+            ReloadError::State(_) => KEYWARD_E_STATE,
             ReloadError::NoFile => KEYWARD_E_NO_FILE,
         };
         Self { status, message: error.to_string() }

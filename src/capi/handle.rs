@@ -2,8 +2,7 @@
 
 #![expect(non_camel_case_types, reason = "the name that C has for it")]
 
-use super::numbers::{KEYWARD_E_ALIGNMENT, KEYWARD_E_HANDLE, KEYWARD_E_NULL, KEYWARD_E_VALUE};
-use super::numbers::{KEYWARD_OK, REASON_NAMES};
+use super::numbers::{KEYWARD_E_ALIGNMENT, KEYWARD_E_HANDLE, KEYWARD_E_NULL, KEYWARD_E_VALUE, KEYWARD_OK};
 use crate::engine::Engine;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicI32, AtomicU64, AtomicUsize};
@@ -23,8 +22,6 @@ pub struct keyward_engine {
     holders: AtomicUsize,
     /// The status of the last reload or check that failed, until one succeeds.
     last_error: AtomicI32,
-    /// Verdicts by the number of their reason.
-    counts: [AtomicU64; REASON_NAMES.len()],
     engine: Engine,
 }
 
@@ -35,7 +32,6 @@ impl keyward_engine {
             magic: AtomicU64::new(LIVING),
             holders: AtomicUsize::new(1),
             last_error: AtomicI32::new(last_error),
-            counts: [const { AtomicU64::new(0) }; REASON_NAMES.len()],
             engine,
         }))
     }
@@ -74,19 +70,6 @@ impl keyward_engine {
 
     pub(super) fn set_last_error(&self, status: i32) {
         self.last_error.store(status, Relaxed);
-    }
-
-    /// Counts a verdict with that reason.
-    #[inline]
-    pub(super) fn count(&self, reason: u32) {
-        if let Some(count) = self.counts.get(reason as usize) {
-            count.fetch_add(1, Relaxed);
-        }
-    }
-
-    /// Verdicts by the number of their reason.
-    pub(super) fn counts(&self) -> impl Iterator<Item = u64> {
-        self.counts.iter().map(|count| count.load(Relaxed))
     }
 
     /// Adds a holder.

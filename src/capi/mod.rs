@@ -34,7 +34,7 @@ pub use names::{keyward_abi_version, keyward_reason_name, keyward_status_name, k
 pub use numbers::*;
 pub use options::{
     KEYWARD_CHECK_FAST, KEYWARD_CHECK_WHOLE, KEYWARD_GOING_BACK, KEYWARD_MODE_COPY, KEYWARD_MODE_MAP,
-    KEYWARD_OPEN_LATER, keyward_options,
+    KEYWARD_OPEN_LATER, KEYWARD_STATE_INHERITED, keyward_options,
 };
 pub use realm::{
     KEYWARD_HEADER_SECRET_USER, keyward_check_environment, keyward_check_realm, keyward_credential_header,

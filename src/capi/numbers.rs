@@ -36,8 +36,6 @@ pub const KEYWARD_E_UTF8: i32 = 106;
 pub const KEYWARD_E_VALUE: i32 = 107;
 /// The buffer is too small; what is needed has been told.
 pub const KEYWARD_E_BUFFER: i32 = 108;
-/// This library does not have what is asked for.
-pub const KEYWARD_E_UNSUPPORTED: i32 = 109;
 /// The snapshot does not have the realm.
 pub const KEYWARD_E_NO_REALM: i32 = 110;
 /// The realm does not have the environment.
@@ -82,6 +80,8 @@ pub const KEYWARD_E_KEYRING_EXPOSED: i32 = 312;
 pub const KEYWARD_E_PEPPER: i32 = 313;
 /// A token cannot be issued by the realm's rules, or with the keyring's keys.
 pub const KEYWARD_E_TOKEN: i32 = 314;
+/// What is there is not a state file, or one that others may write to.
+pub const KEYWARD_E_STATE: i32 = 315;
 
 // 4xx: not in this state.
 
@@ -108,7 +108,6 @@ pub(super) const STATUS_NAMES: &[(i32, &CStr)] = &[
     (KEYWARD_E_UTF8, c"utf8"),
     (KEYWARD_E_VALUE, c"value"),
     (KEYWARD_E_BUFFER, c"buffer"),
-    (KEYWARD_E_UNSUPPORTED, c"unsupported"),
     (KEYWARD_E_NO_REALM, c"no_realm"),
     (KEYWARD_E_NO_ENVIRONMENT, c"no_environment"),
     (KEYWARD_E_NO_KEY, c"no_key"),
@@ -128,6 +127,7 @@ pub(super) const STATUS_NAMES: &[(i32, &CStr)] = &[
     (KEYWARD_E_KEYRING_EXPOSED, c"keyring_exposed"),
     (KEYWARD_E_PEPPER, c"pepper"),
     (KEYWARD_E_TOKEN, c"token"),
+    (KEYWARD_E_STATE, c"state"),
     (KEYWARD_E_NO_SNAPSHOT, c"no_snapshot"),
     (KEYWARD_E_NO_FILE, c"no_file"),
     (KEYWARD_E_DENIED, c"denied"),
@@ -262,6 +262,8 @@ mod tests {
             assert_eq!(names[0].1.to_str(), Ok(reason.name()));
         }
         assert_eq!(REASON_NAMES.len(), Reason::ALL.len() + 1);
+        // keyward_counts goes by the place in the list.
+        assert!(REASON_NAMES.iter().zip(0..).all(|((number, _), place)| *number == place));
         assert_eq!(reason_of(KEYWARD_REASON_NONE), None);
     }
 

@@ -8,6 +8,7 @@ use crate::snapshot::{Check, Mode};
 use std::ffi::OsStr;
 use std::mem::{MaybeUninit, offset_of};
 use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 
 /// `keyward_options.mode`: the file is mapped, and shared by all processes that map it. The default.
 pub const KEYWARD_MODE_MAP: u32 = 1;
@@ -24,6 +25,9 @@ pub const KEYWARD_CHECK_WHOLE: u32 = 2;
 pub const KEYWARD_OPEN_LATER: u32 = 1;
 /// `keyward_options.flags`: a reload may go back to an older generation, or to other bytes of the same one.
 pub const KEYWARD_GOING_BACK: u32 = 2;
+/// `keyward_options.flags`: without a state file, limits and usage are counted in memory that is shared with
+/// the processes that are forked from this one.
+pub const KEYWARD_STATE_INHERITED: u32 = 4;
 
 /// How an engine works. 0 is the default of every field, and NULL in place of the struct is all defaults.
 #[repr(C)]
@@ -38,10 +42,15 @@ pub struct keyward_options {
     /// 0.
     pub reserved: u32,
     /// Keys that the rate limiter has room for; twice as many as are active at one time is a good number.
-    /// Each takes 16 bytes. 0: 131072.
+    /// Each takes 16 bytes. 0: 131072. Counts for nothing where the state is shared.
     pub limiter_slots: u64,
-    /// The file of limits and usage that processes share; empty: they are kept in private memory.
+    /// The file in which limits and the use of each key are counted together with every other process that
+    /// names it; made where it is not there. Empty: limits are counted by this process alone, and the use of
+    /// keys is not.
     pub state_path: keyward_bytes,
+    /// Keys that a new shared state has room for; twice as many as are active at one time is a good number.
+    /// Each takes 448 bytes. 0: 65536. A file that is there keeps its own size.
+    pub state_slots: u64,
 }
 
 // SAFETY: `repr(C)`, integers and a pointer without padding; the pointer is only followed where the caller
@@ -63,11 +72,17 @@ pub(super) unsafe fn read(pointer: *const keyward_options, size: usize) -> Resul
     let mut space = MaybeUninit::uninit();
     // SAFETY: as this function's own.
     let given = unsafe { input(pointer, size, &mut space) }?;
-    if given.flags & !(KEYWARD_OPEN_LATER | KEYWARD_GOING_BACK) != 0 || given.reserved != 0 {
+    if given.flags & !(KEYWARD_OPEN_LATER | KEYWARD_GOING_BACK | KEYWARD_STATE_INHERITED) != 0
+        || given.reserved != 0
+    {
         return Err(KEYWARD_E_VALUE);
     }
     // SAFETY: as this function's own.
     let state = unsafe { given.state_path.get() }?;
+    let inherited = given.flags & KEYWARD_STATE_INHERITED != 0;
+    if inherited && !state.is_empty() {
+        return Err(KEYWARD_E_VALUE);
+    }
     let options = Options {
         mode: match given.mode {
             0 => defaults.mode,
@@ -82,17 +97,20 @@ pub(super) unsafe fn read(pointer: *const keyward_options, size: usize) -> Resul
             _ => return Err(KEYWARD_E_VALUE),
         },
         going_back: given.flags & KEYWARD_GOING_BACK != 0,
-        limiter_slots: match given.limiter_slots {
-            0 => defaults.limiter_slots,
-            // More than this is no number of keys, and the memory for it would not be there.
-            slots if slots > MOST_SLOTS => return Err(KEYWARD_E_VALUE),
-            slots => usize::try_from(slots).map_err(|_| KEYWARD_E_VALUE)?,
-        },
-        state: (!state.is_empty()).then(|| OsStr::from_bytes(state).into()),
-        ..defaults
+        limiter_slots: slots(given.limiter_slots, defaults.limiter_slots)?,
+        state: (!state.is_empty()).then(|| PathBuf::from(OsStr::from_bytes(state))),
+        state_inherited: inherited,
+        state_slots: slots(given.state_slots, defaults.state_slots)?,
     };
     Ok((options, given.flags & KEYWARD_OPEN_LATER != 0))
 }
 
-/// 16 GiB of rates.
-const MOST_SLOTS: u64 = 1 << 30;
+/// A number of keys; more is none, and the memory for it would not be there.
+fn slots(given: u64, default: usize) -> Result<usize, i32> {
+    const MOST: u64 = 1 << 30;
+    match given {
+        0 => Ok(default),
+        1..=MOST => usize::try_from(given).map_err(|_| KEYWARD_E_VALUE),
+        _ => Err(KEYWARD_E_VALUE),
+    }
+}

@@ -209,6 +209,11 @@ pub const KEYWARD_INFO_MAPPED: u32 = 2;
 pub const KEYWARD_INFO_CHECKED: u32 = 4;
 /// `keyward_engine_info.flags`: a page was found damaged, so that every verdict is unavailable.
 pub const KEYWARD_INFO_DAMAGED: u32 = 8;
+/// `keyward_engine_info.flags`: limits and usage are counted in memory that processes share.
+pub const KEYWARD_INFO_STATE_SHARED: u32 = 16;
+/// `keyward_engine_info.flags`: the state file cannot be used, so that they are counted by this process alone.
+/// Where there is no other error, `last_error_message` says why.
+pub const KEYWARD_INFO_STATE_FAILED: u32 = 32;
 
 /// What an engine decides from, and how its last reload went. Times are nanoseconds since
 /// 1970-01-01T00:00:00Z, ages are seconds; 0 is not known, or none.
@@ -243,6 +248,10 @@ pub struct keyward_engine_info {
     pub limiter_slots: u64,
     /// Keys whose rate was forgotten because the limiter had no room. If it grows, it has too few slots.
     pub limiter_displaced: u64,
+    /// When the shared state was made, in whole seconds.
+    pub state_created: i64,
+    /// Keys whose usage was given up because the shared state had no room.
+    pub state_displaced: u64,
     /// When the last error was.
     pub last_error_at: i64,
     /// The bytes of `last_error_message`, without its NUL.

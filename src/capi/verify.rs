@@ -319,7 +319,7 @@ unsafe fn decide(
         return Err(KEYWARD_E_LENGTH);
     }
     // SAFETY: as this function's own.
-    unsafe { fill(handle, &decided, request, verdict) }
+    unsafe { fill(&decided, request, verdict) }
 }
 
 /// Decides a request and hands the verdict itself to `then`, once it stands in `verdict`.
@@ -344,7 +344,7 @@ pub(super) unsafe fn decide_then<T>(
         return Err(KEYWARD_E_LENGTH);
     }
     // SAFETY: as this function's own.
-    unsafe { fill(handle, &decided, request, verdict) }?;
+    unsafe { fill(&decided, request, verdict) }?;
     Ok(then(&decided, translated.now))
 }
 
@@ -378,7 +378,7 @@ unsafe fn decide_key(
     // SAFETY: as this function's own.
     let translated = unsafe { translated(request, fields.as_slice(), scopes.as_slice()) }?;
     // SAFETY: as this function's own.
-    unsafe { fill(handle, &pinned.verify(&translated), request, verdict) }
+    unsafe { fill(&pinned.verify(&translated), request, verdict) }
 }
 
 /// The value of a header that presents a key: `Basic`, and the base64 of what is longer than any key, is
@@ -441,13 +441,11 @@ fn put<const SIZE: usize>(target: &mut [MaybeUninit<c_char>; SIZE], text: Option
 /// As of keyward_verify.
 #[inline]
 unsafe fn fill<P: Deref<Target = Plan>>(
-    handle: &keyward_engine,
     decided: &Verdict<'_, P>,
     request: &keyward_request,
     verdict: &mut keyward_verdict,
 ) -> Result<(), i32> {
     let reason = reason_number(decided.reason());
-    handle.count(reason);
     verdict.generation = decided.generation().unwrap_or(0);
     if request.flags & KEYWARD_NO_IDENTITY == 0 {
         verdict.key_id_len = put(&mut verdict.key_id, decided.key_id())?;

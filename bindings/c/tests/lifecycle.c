@@ -312,6 +312,65 @@ static void count(void)
     CHECK_STATUS(keyward_release(engine), KEYWARD_OK);
 }
 
+/* Two engines count in one file, and one that is none is refused. */
+static void shared_state(void)
+{
+    char *state = strdup(file_in(directory, "lifecycle.kws"));
+    keyward_request request = request_of(NULL, 0);
+    keyward_engine *engines[2];
+    keyward_options options;
+    keyward_engine_info info;
+    keyward_verdict verdict;
+    uint64_t counts[32];
+    size_t at;
+
+    remove(state);
+    memset(&options, 0, sizeof options);
+    options.state_path = bytes_of(state);
+    options.state_slots = 1000;
+    for (at = 0; at < 2; ++at) {
+        CHECK_STATUS(keyward_open(path_of("keys.kwd"), path_of("keyring.toml"), &options, sizeof options,
+                                  &engines[at], NULL, 0),
+                     KEYWARD_OK);
+        CHECK_STATUS(keyward_verify(engines[at], &request, sizeof request, &verdict, sizeof verdict), KEYWARD_OK);
+    }
+    for (at = 0; at < 2; ++at) {
+        CHECK_STATUS(keyward_counts(engines[at], counts, 32), KEYWARD_OK);
+        CHECK(counts[KEYWARD_REASON_MISSING_CREDENTIAL] == 2);
+        CHECK_STATUS(keyward_info(engines[at], &info, sizeof info), KEYWARD_OK);
+        CHECK((info.flags & KEYWARD_INFO_STATE_SHARED) != 0 && (info.flags & KEYWARD_INFO_STATE_FAILED) == 0);
+        CHECK(info.state_created > 1700000000 && info.state_displaced == 0 && info.limiter_slots >= 1000);
+        CHECK_STATUS(keyward_release(engines[at]), KEYWARD_OK);
+    }
+    remove(state);
+
+    options.state_path = path_of("keyring.toml");
+    CHECK_STATUS(failing_open(path_of("keys.kwd"), path_of("keyring.toml"), &options, sizeof options),
+                 KEYWARD_E_STATE);
+    options.flags = KEYWARD_OPEN_LATER;
+    CHECK_STATUS(keyward_open(path_of("keys.kwd"), path_of("keyring.toml"), &options, sizeof options, &engines[0],
+                              NULL, 0),
+                 KEYWARD_OK);
+    CHECK_STATUS(keyward_info(engines[0], &info, sizeof info), KEYWARD_OK);
+    CHECK((info.flags & KEYWARD_INFO_STATE_FAILED) != 0 && strstr(info.last_error_message, "state file") != NULL);
+    CHECK_STATUS(keyward_release(engines[0]), KEYWARD_OK);
+    options.flags = KEYWARD_STATE_INHERITED;
+    CHECK_STATUS(failing_open(path_of("keys.kwd"), path_of("keyring.toml"), &options, sizeof options),
+                 KEYWARD_E_VALUE);
+    options.state_path = bytes_of(NULL);
+    options.state_slots = (uint64_t)1 << 40;
+    CHECK_STATUS(failing_open(path_of("keys.kwd"), path_of("keyring.toml"), &options, sizeof options),
+                 KEYWARD_E_VALUE);
+    options.state_slots = 1000;
+    CHECK_STATUS(keyward_open(path_of("keys.kwd"), path_of("keyring.toml"), &options, sizeof options, &engines[0],
+                              NULL, 0),
+                 KEYWARD_OK);
+    CHECK_STATUS(keyward_info(engines[0], &info, sizeof info), KEYWARD_OK);
+    CHECK((info.flags & KEYWARD_INFO_STATE_SHARED) != 0);
+    CHECK_STATUS(keyward_release(engines[0]), KEYWARD_OK);
+    free(state);
+}
+
 static void handles(void)
 {
     /* Memory that looks like anything but an engine. */
@@ -375,6 +434,7 @@ int main(int argc, char **argv)
     open_from_memory();
     reload_and_info();
     count();
+    shared_state();
     handles();
     return finish("lifecycle");
 }
