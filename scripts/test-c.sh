@@ -14,12 +14,13 @@ tests=bindings/c/tests
 milliseconds=${MILLISECONDS:-2000}
 cargo=${CARGO:-cargo}
 python=${KEYWARD_PYTHON:-python3}
+c=${CC:-cc} cxx=${CXX:-c++}
 programs=(lifecycle requests answers threads forks conformance)
 warnings=(-Wall -Wextra -Werror -pedantic)
 
 say() { printf 'test-c: %s\n' "$*"; }
 fail() { printf 'test-c: FAILED: %s\n' "$*" >&2; exit 1; }
-for tool in cc c++ clang ldd nm objdump pkg-config strip valgrind "$python"; do
+for tool in "$c" "$cxx" clang clang++ ldd nm objdump pkg-config strip valgrind "$python"; do
   command -v "$tool" >/dev/null || fail "$tool is missing: run scripts/setup.sh"
 done
 
@@ -28,19 +29,20 @@ compile() {
   local dialect=$1 output=$2 source=$3
   shift 3
   case $dialect in
-    c99) "${CC:-cc}" -std=c99 -x c "${warnings[@]}" -g -O1 "$source" -x none "$@" -o "$output" ;;
-    c++11) "${CXX:-c++}" -std=c++11 -x c++ "${warnings[@]}" -g -O1 "$source" -x none "$@" -o "$output" ;;
+    c99) "$c" -std=c99 -x c "${warnings[@]}" -g -O1 "$source" -x none "$@" -o "$output" ;;
+    c++11) "$cxx" -std=c++11 -x c++ "${warnings[@]}" -g -O1 "$source" -x none "$@" -o "$output" ;;
   esac
 }
 
-# link DIALECT OUTPUT SOURCE LIBRARY FLAG...: with a static library that is not installed.
-link() {
-  local library=$4
-  compile "$1" "$2" "$3" -Iinclude "${@:5}" "$library" "${system[@]}"
+# sanitized DIALECT OUTPUT SOURCE LIBRARY: with a static library that is not installed, and the sanitizers.
+sanitized() {
+  local c=clang cxx=clang++
+  compile "$1" "$2" "$3" -Iinclude -fsanitize=address,undefined -fno-sanitize-recover=all \
+    -fno-omit-frame-pointer "$4" "${system[@]}"
 }
 
 rm -rf "$work"
-mkdir -p "$work"/{c99,c++11,panics,sanitized,fixture}
+mkdir -p "$work"/{c99,c++11,sanitized,fixture}
 
 say "building the command, and installing the libraries as anybody would"
 PREFIX=$work/prefix scripts/install-c.sh
@@ -48,13 +50,9 @@ export PKG_CONFIG_PATH=$work/prefix/lib/pkgconfig
 read -ra shared < <(pkg-config --cflags --libs keyward)
 # What stands behind -lkeyward goes behind the libraries that are not installed, too.
 read -ra system < <(pkg-config --static --libs-only-l keyward | sed 's/-lkeyward//')
-"$cargo" build --locked --package keyward-cli
+# As `make conformance` has it, so that it is built once.
+"$cargo" run --quiet --locked --package keyward-cli -- --version
 keyward=$target/debug/keyward
-
-# The same source with a panic in every export, into a folder of its own.
-"$cargo" rustc --locked --package keyward --lib --no-default-features --features capi \
-  --crate-type staticlib -- --cfg keyward_force_panics
-mv "$target/debug/libkeyward.a" "$work/panics"
 
 say "the symbols of the library are the functions of the header"
 grep -oE '\bkeyward_[a-z_]+\(' include/keyward.h | grep -v '()' | tr -d '(' | sort -u >"$work/header.txt"
@@ -86,8 +84,8 @@ awk '/^```c$/ { inside = 1; next } /^```$/ { inside = 0 } inside' README.md >"$e
   --keys profiles/billoget/keys.jsonl -o "$example/keys.kwd" >/dev/null
 (
   cd "$example"
-  "${CC:-cc}" "${warnings[@]}" -std=c99 server.c $(pkg-config --cflags --libs keyward) -o dynamic
-  "${CC:-cc}" "${warnings[@]}" -std=c99 -static server.c $(pkg-config --static --cflags --libs keyward) -o static
+  "$c" "${warnings[@]}" -std=c99 server.c $(pkg-config --cflags --libs keyward) -o dynamic
+  "$c" "${warnings[@]}" -std=c99 -static server.c $(pkg-config --static --cflags --libs keyward) -o static
   for program in dynamic static; do
     LD_LIBRARY_PATH=$work/prefix/lib "./$program" | diff - <(echo "key live-reader of tenant acme") \
       || fail "the example of the README, $program"
@@ -139,11 +137,6 @@ for dialect in c99 c++11; do
     compile $dialect "$work/$dialect/$program" $tests/$program.c "${shared[@]}" -lpthread
   done
   LD_LIBRARY_PATH=$work/prefix/lib run "$work/$dialect"
-  link $dialect "$work/$dialect/panics" $tests/panics.c "$work/panics/libkeyward.a"
-  RUST_BACKTRACE=0 "$work/$dialect/panics" "$fixture" 2>"$work/panics.log" || { cat "$work/panics.log" >&2; fail "panics"; }
-  # The one thing that the library has no say in: Rust tells of a panic on standard error.
-  grep -v -e 'this panic is forced by a test' -e "^thread '" -e 'RUST_BACKTRACE' -e '^$' "$work/panics.log" \
-    && fail "panics said more"
 done
 
 say "under valgrind"
@@ -152,13 +145,18 @@ LD_LIBRARY_PATH=$work/prefix/lib run "$work/c99" "${memcheck[@]}"
 
 say "building with AddressSanitizer"
 triple=$(rustc -vV | awk '/^host:/ { print $2 }')
-sanitize=(-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
-env RUSTC_BOOTSTRAP=1 RUSTFLAGS="-Zsanitizer=address" CC=clang "CFLAGS_${triple//-/_}=-fsanitize=address" \
-  "$cargo" rustc --locked --package keyward --lib --no-default-features --features capi \
-  --target "$triple" --target-dir "$work/asan" --crate-type staticlib
+# with_asan NAME FLAG...: the static library, in the form that those flags of rustc give it.
+with_asan() {
+  env RUSTC_BOOTSTRAP=1 RUSTFLAGS="-Zsanitizer=address" CC=clang "CFLAGS_${triple//-/_}=-fsanitize=address" \
+    "$cargo" rustc --locked --package keyward --lib --no-default-features --features capi \
+    --target "$triple" --target-dir "$target/c-asan" --crate-type staticlib -- "${@:2}"
+  cp "$target/c-asan/$triple/debug/libkeyward.a" "$work/$1.a"
+}
+with_asan asan
+# The same source with a panic in every export.
+with_asan panics --cfg keyward_force_panics
 for program in "${programs[@]}"; do
-  CC=clang link c99 "$work/sanitized/$program" $tests/$program.c \
-    "$work/asan/$triple/debug/libkeyward.a" "${sanitize[@]}"
+  sanitized c99 "$work/sanitized/$program" $tests/$program.c "$work/asan.a"
 done
 
 say "under AddressSanitizer and UndefinedBehaviorSanitizer"
@@ -166,8 +164,20 @@ say "under AddressSanitizer and UndefinedBehaviorSanitizer"
 for symbol in __asan_init __ubsan_handle_add_overflow; do
   nm "$work/sanitized/requests" | grep -q "$symbol" || fail "$symbol is not in the programs"
 done
-nm "$work/asan/$triple/debug/libkeyward.a" 2>/dev/null | grep -q 'U __asan_report_load' \
+nm "$work/asan.a" 2>/dev/null | grep -q 'U __asan_report_load' \
   || fail "the library was not built with AddressSanitizer"
-ASAN_OPTIONS=detect_stack_use_after_return=1 UBSAN_OPTIONS=print_stacktrace=1 run "$work/sanitized"
+export ASAN_OPTIONS=detect_stack_use_after_return=1 UBSAN_OPTIONS=print_stacktrace=1
+run "$work/sanitized"
+
+say "a panic in every function"
+for dialect in c99 c++11; do
+  sanitized $dialect "$work/sanitized/panics" $tests/panics.c "$work/panics.a"
+  RUST_BACKTRACE=0 "$work/sanitized/panics" "$fixture" 2>"$work/panics.log" \
+    || { cat "$work/panics.log" >&2; fail "panics ($dialect)"; }
+  # The one thing that the library has no say in: Rust tells of a panic on standard error.
+  if grep -v -e 'this panic is forced by a test' -e "^thread '" -e 'RUST_BACKTRACE' -e '^$' "$work/panics.log"; then
+    fail "panics ($dialect) said more"
+  fi
+done
 
 say "all passed"
