@@ -62,6 +62,10 @@ ngx_http_keyward_open(ngx_conf_t *cf, ngx_http_keyward_loc_conf_t *conf)
 
     if (engine->state.value.data) {
         ngx_http_keyward_bytes(options.state_path, &engine->state.value);
+
+    } else {
+        /* the workers that are forked from here count together */
+        options.flags |= KEYWARD_STATE_INHERITED;
     }
 
     ngx_http_keyward_bytes(snapshot, &engine->snapshot.value);

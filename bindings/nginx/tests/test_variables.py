@@ -160,7 +160,8 @@ class Hiding(Case):
     def names(self, nginx, headers, target="/x", **options):
         answer = nginx.get(target, headers, **options)
         self.assertEqual(answer.status, 200, answer)
-        return sorted(name.lower() for name, _ in answer.json()["headers"])
+        # nginx's own, in some versions.
+        return sorted(name.lower() for name, _ in answer.json()["headers"] if name.lower() != "connection")
 
     def test_off_is_the_default_and_passes_all_on(self):
         nginx = self.start("off")
@@ -170,11 +171,11 @@ class Hiding(Case):
         nginx = self.start("on", http="underscores_in_headers on; ignore_invalid_headers off;\n")
         rest = [("X-Other", "1"), ("Accept", "*/*"), ("X-Api-Key-2", "stays")]
         self.assertEqual(self.names(nginx, key("k1") + [("businessId", "acme")] + rest),
-                         ["accept", "connection", "host", "x-api-key-2", "x-other"])
+                         ["accept", "host", "x-api-key-2", "x-other"])
         # on a public route nothing is looked at, and everything hidden
         self.assertEqual(self.names(nginx, [("x-api-key", "a"), ("X_API_KEY", "b"), ("X.Api.Key", "c"), ("BUSINESSID", "d"),
                                             ("Authorization", "Bearer e")] + rest, "/open"),
-                         ["accept", "connection", "host", "x-api-key-2", "x-other"])
+                         ["accept", "host", "x-api-key-2", "x-other"])
 
     def test_authorization_and_remote_user(self):
         config = '[realm.api]\n[realm.api.credential.key]\nkind = "key"\nsource = "basic"\n'
@@ -189,7 +190,7 @@ class Hiding(Case):
         nginx = self.start("on")
         many = [(f"X-{number}", "v") for number in range(70)]
         names = self.names(nginx, many[:35] + key("k1") + many[35:] + [("Authorization", "Basic Zg=="), ("Cookie", "a=b")])
-        self.assertEqual(names, sorted([f"x-{number}" for number in range(70)] + ["connection", "cookie", "host"]))
+        self.assertEqual(names, sorted([f"x-{number}" for number in range(70)] + ["cookie", "host"]))
 
     def test_http2_and_bodies(self):
         nginx = self.start("on")
