@@ -3,6 +3,7 @@
 use keyward::build::{BuildError, PublishError};
 use keyward::engine::ReloadError;
 use keyward::keyring::KeyringError;
+use keyward::limits::StateError;
 use keyward::realm::ConfigError;
 use keyward::snapshot::SnapshotError;
 use std::fmt::Display;
@@ -76,4 +77,13 @@ macro_rules! data {
     };
 }
 
-data!(BuildError, PublishError, ReloadError, KeyringError, ConfigError, SnapshotError, std::io::Error);
+data!(
+    BuildError,
+    PublishError,
+    ReloadError,
+    KeyringError,
+    ConfigError,
+    SnapshotError,
+    StateError,
+    std::io::Error
+);

@@ -13,6 +13,7 @@ mod request;
 mod table;
 mod token;
 mod units;
+mod usage;
 mod verdict;
 mod verify;
 
@@ -53,6 +54,7 @@ enum Command {
     Verify(verify::Arguments),
     Explain(verify::ExplainArguments),
     Token(token::Arguments),
+    Usage(usage::Arguments),
     Conformance(conformance::Arguments),
     Bench(bench::Arguments),
     Demo(demo::Arguments),
@@ -68,6 +70,7 @@ impl Command {
             Self::Verify(arguments) => verify::run(arguments),
             Self::Explain(arguments) => verify::explain(arguments),
             Self::Token(arguments) => token::run(arguments),
+            Self::Usage(arguments) => usage::run(arguments),
             Self::Conformance(arguments) => conformance::run(arguments),
             Self::Bench(arguments) => bench::run(arguments).map(|()| true).map_err(Failure::data),
             Self::Demo(arguments) => demo::run(arguments),

@@ -67,6 +67,9 @@ pub(crate) struct RequestArguments {
     /// The request came without TLS
     #[arg(long, help_heading = "Request")]
     no_tls: bool,
+    /// Count it in this state file, as a server does; made where it is not there
+    #[arg(long, value_name = "FILE")]
+    state: Option<PathBuf>,
     /// Send it so many times and tell of the last, to see a rate limit
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..), help_heading = "Request")]
     pub(crate) repeat: u32,
@@ -79,9 +82,10 @@ impl RequestArguments {
     /// The engine to ask.
     pub(crate) fn engine(&self) -> Result<Engine, Failure> {
         let keyring = Keyring::load(&self.keyring)?;
-        let options = Options { limiter_slots: LIMITER_SLOTS, ..Options::default() };
+        let state = self.state.clone();
+        let options = Options { limiter_slots: LIMITER_SLOTS, state, ..Options::default() };
         Engine::open(&self.snapshot, keyring, options).map_err(|error| match error {
-            ReloadError::Io { .. } => error.into(),
+            ReloadError::Io { .. } | ReloadError::State(_) => error.into(),
             other => Failure::file(&self.snapshot, other),
         })
     }

@@ -6,3 +6,4 @@ mod inspecting;
 mod publishing;
 mod showing;
 mod support;
+mod using;

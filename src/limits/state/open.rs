@@ -104,7 +104,7 @@ pub(super) fn open(path: &Path, slots: usize) -> Result<Opened, StateError> {
     match find(path)? {
         Found::Usable(opened) => Ok(Opened { replaced, ..opened }),
         Found::Unusable(why) => Err(StateError::Unusable { path: path.to_owned(), why }),
-        Found::Nothing => Err(io_error(path)(io::ErrorKind::NotFound.into())),
+        Found::Nothing => Err(io_error(path)(Errno::NOENT.into())),
     }
 }
 
@@ -200,7 +200,7 @@ pub(super) fn open_reader(path: &Path) -> Result<(crate::memory::WordReader, Lay
     let (file, length) = match look(path, OpenOptions::new().read(true))? {
         Found::Usable(file) => file,
         Found::Unusable(why) => return Err(unusable(why)),
-        Found::Nothing => return Err(io_error(path)(io::ErrorKind::NotFound.into())),
+        Found::Nothing => return Err(io_error(path)(Errno::NOENT.into())),
     };
     let words = crate::memory::WordReader::open(&file).map_err(io_error(path))?;
     if words.word(0) != MAGIC {
