@@ -73,10 +73,11 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-def certificate(folder: Path) -> None:
-    """Puts certificate.pem and key.pem into `folder`, for names that only tests use."""
+def certificate(folder: Path, hosts: list[str] | None = None) -> None:
+    """Puts certificate.pem and key.pem into `folder`, its own authority."""
+    names = ",".join(f"DNS:{host}" for host in ["localhost", *(hosts or [])])
     subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-                    "-days", "3650", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1",
+                    "-days", "3650", "-subj", "/CN=localhost", "-addext", f"subjectAltName={names},IP:127.0.0.1",
                     "-keyout", folder / "key.pem", "-out", folder / "certificate.pem"], check=True, capture_output=True)
 
 
