@@ -1,3 +1,3 @@
 module keyward.example/authd
 
-go 1.20
+go 1.19

@@ -32,8 +32,9 @@ func main() {
 	}
 	fmt.Printf("%d keys\n", len(known))
 	log.Fatal(http.Serve(listener, http.HandlerFunc(func(writer http.ResponseWriter, request *http.Request) {
-		key, isBearer := strings.CutPrefix(request.Header.Get("Authorization"), "Bearer ")
-		if _, found := known[sha256.Sum256([]byte(key))]; isBearer && found {
+		header := request.Header.Get("Authorization")
+		key := strings.TrimPrefix(header, "Bearer ")
+		if _, found := known[sha256.Sum256([]byte(key))]; found && len(key) < len(header) {
 			writer.WriteHeader(http.StatusNoContent)
 		} else {
 			writer.WriteHeader(http.StatusUnauthorized)
