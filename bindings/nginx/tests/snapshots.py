@@ -32,7 +32,8 @@ class Publisher:
         material = pepper + b"".join(struct.pack("<I", len(name)) + name for name in (realm.encode(), credential.encode()))
         self.digest_key = blake3(material, derive_key_context="keyward 2026-11-22 digest key v1").digest()
         self.entries, self.sections = {}, {}
-        for at in range(SECTION_TABLE, SECTION_TABLE + 10 * SECTION_ENTRY, SECTION_ENTRY):
+        (sections,) = struct.unpack_from("<I", self.data, 112)
+        for at in range(SECTION_TABLE, SECTION_TABLE + sections * SECTION_ENTRY, SECTION_ENTRY):
             kind, _, offset, length = struct.unpack_from("<IIQQ", self.data, at)
             self.entries[kind], self.sections[kind] = at, (offset, length)
         # Hashes stand for the pages from here on, in order.
