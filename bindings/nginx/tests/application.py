@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import TracebackType
 
-from running import KEYWARD
+from harness import CLI
 
 
 class Application:
@@ -56,7 +56,7 @@ def handler(folder: Path) -> type[BaseHTTPRequestHandler]:
 def token(folder: Path, authorization: str) -> str:
     """What Aver's authentication endpoint does. The pair goes by standard input: a command line is for all to see."""
     done = subprocess.run(
-        [KEYWARD, "token", "issue", folder / "keys.kwd", "--keyring", folder / "keyring.toml", "--realm", "aver",
+        [CLI, "token", "issue", folder / "keys.kwd", "--keyring", folder / "keyring.toml", "--realm", "aver",
          "-X", "POST", "--path", "/api/auth", "-H", "@-"],
         input=f"Authorization: {authorization}\n", capture_output=True, text=True, check=True)
     return done.stdout.strip()

@@ -12,6 +12,8 @@ from ipaddress import ip_address
 CONTROL = re.compile(r"[\x00-\x20\x7f]")
 TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 READ_BY_NGINX = {"host", "connection", "content-length", "transfer-encoding", "expect", "upgrade"}
+# Headers that nginx takes once.
+UNIQUE = {"authorization", "if-match", "if-none-match", "if-modified-since", "if-unmodified-since", "range", "if-range"}
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,9 @@ def refused_first(case: dict) -> str | None:
         return "an escaped NUL"
     if climbs(before_query):
         return "the path climbs out of the root"
+    names = [name.lower() for name, _ in request.get("headers", ())]
+    if any(names.count(name) > 1 for name in UNIQUE):
+        return "a header that there can be only one of, twice"
     if any("\0" in value for _, value in request.get("headers", ())):
         return "a NUL in a header"
     return None

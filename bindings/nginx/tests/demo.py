@@ -12,7 +12,8 @@ from pathlib import Path
 import apis
 from answers import Answer, exchange
 from application import Application
-from running import MODULE, Nginx
+from harness import MODULE, NGINX
+from running import Nginx
 
 WORKERS = 4
 # The key that is revoked, and who sends it meanwhile.
@@ -29,8 +30,7 @@ def main() -> int:
         configuration, served = apis.lay_out(folder, application.port, keys, WORKERS)
         # For the demo alone: which worker answered.
         configuration = configuration.replace("http {\n", "http {\n  add_header X-Worker $pid always;\n", 1)
-        with Nginx(configuration, folder) as nginx:
-            nginx.wait_until(lambda: len(nginx.workers()) == WORKERS)
+        with Nginx(configuration, folder, WORKERS) as nginx:
             size = (folder / "keys.kwd").stat().st_size
             print(f"nginx {version()} with {Path(MODULE).name}, {WORKERS} workers, on 127.0.0.1: ports {served.port} and "
                   f"{served.tls_port} (TLS)\nOne snapshot for five APIs: {keys.count(chr(10)):,} keys, {size:,} bytes\n")
@@ -49,7 +49,6 @@ def made_keys() -> str:
 
 
 def version() -> str:
-    from running import NGINX
     return subprocess.run([NGINX, "-v"], capture_output=True, text=True).stderr.partition("/")[2].strip()
 
 
@@ -91,7 +90,7 @@ def example(served: apis.Served) -> str:
     call = next(call for call in apis.billoget() if call.status == 403)
     answer = call.make(served)
     words = " ".join(f"'{word}'" if " " in word else word for word in call.curl(served)
-                     if word not in ("--silent", "--show-error", "--http1.1", "--max-time", "20"))
+                     if word not in ("--silent", "--show-error", "--http1.1", "--path-as-is", "--max-time", "20"))
     shown = "\n".join(f"  {name}: {value}" for name, value in answer.headers)
     return f"\n$ {words}\n  HTTP/1.1 {answer.status}\n{shown}\n\n  {answer.body.decode()}\n"
 

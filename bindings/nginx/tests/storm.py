@@ -21,7 +21,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from connections import Connection, one_to_each
-from running import KEYWARD, MODULE, ROOT, Nginx, free_port
+from harness import CLI, MODULE, ROOT, free_port
+from running import Nginx, temporary
 from snapshots import REVOKED, Publisher
 
 PEPPER = bytes(range(32))
@@ -76,13 +77,12 @@ class Field:
         keyring = folder / "keyring.toml"
         keyring.write_text(f'[[pepper]]\nid = 1\nkey = "{PEPPER.hex()}"\n')
         keyring.chmod(0o600)
-        subprocess.run([KEYWARD, "build", "--config", CONFIGURATION, "--keyring", keyring, "--keys", folder / "keys.jsonl",
+        subprocess.run([CLI, "build", "--config", CONFIGURATION, "--keyring", keyring, "--keys", folder / "keys.jsonl",
                         "-o", folder / "keys.kwd"], check=True, capture_output=True)
         (folder / "keys.jsonl").unlink()
 
 
 def configuration(folder: Path, port: int, workers: int) -> str:
-    temporary = "".join(f"  {name}_temp_path {folder}/{name};\n" for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
     return f"""\
 load_module {MODULE};
 daemon off;
@@ -93,7 +93,7 @@ error_log {folder}/error.log notice;
 events {{ worker_connections 1024; }}
 
 http {{
-{temporary}
+{temporary(folder)}
   access_log off;
   keepalive_requests 1000000000;
   keepalive_timeout 1h;
@@ -121,8 +121,7 @@ def served(plan: Plan) -> Iterator[tuple[Field, Nginx, int]]:
         folder = Path(name)
         folder.chmod(0o755)
         field, port = Field(folder, plan), free_port()
-        with Nginx(configuration(folder, port, plan.workers), folder) as nginx:
-            nginx.wait_until(lambda: len(nginx.workers()) == plan.workers)
+        with Nginx(configuration(folder, port, plan.workers), folder, plan.workers) as nginx:
             yield field, nginx, port
 
 
@@ -307,14 +306,10 @@ def check_after(report: Report, field: Field, nginx: Nginx, workers: list[int], 
             faults.append(f"worker {worker} had between {min(one.files for one in seen)} and {max(one.files for one in seen)} files open")
         if max(one.generations for one in seen) > 2:
             faults.append(f"worker {worker} had {max(one.generations for one in seen)} generations mapped")
-    checked = subprocess.run([KEYWARD, "inspect", field.folder / "keys.kwd"], capture_output=True, text=True)
+    checked = subprocess.run([CLI, "inspect", field.folder / "keys.kwd"], capture_output=True, text=True)
     if checked.returncode != 0:
         faults.append(f"the last generation is damaged: {checked.stderr}")
-    faults += complaints(nginx)
-
-
-def complaints(nginx: Nginx) -> list[str]:
-    return [line for line in nginx.log.read_text().splitlines() if "[notice]" not in line and "[info]" not in line]
+    faults += nginx.problems()
 
 
 def main() -> int:

@@ -1,11 +1,11 @@
 """The storm in short, and a hundred reloads. No time is asserted here: `make soak-nginx` measures."""
 
 import os
-import signal
 import time
 import unittest
 from pathlib import Path
 
+import harness
 import storm
 from connections import one_to_each
 
@@ -27,9 +27,8 @@ class Storm(unittest.TestCase):
             master = nginx.process.pid
 
             def reload() -> None:
-                old = set(nginx.workers())
-                nginx.signal(signal.SIGHUP)
-                nginx.wait_until(lambda: len(nginx.workers()) == 2 and not old & set(nginx.workers()))
+                nginx.reload()
+                harness.wait_until(lambda: len(nginx.workers()) == 2)
                 for connection in one_to_each(port, nginx.workers(), field.good).values():
                     self.assertEqual(200, connection.ask(field.good)[0])
                     connection.close()
@@ -44,7 +43,7 @@ class Storm(unittest.TestCase):
             if not IS_SANITIZED:
                 grown = resident_kilobytes(master) - resident
                 self.assertLess(grown, 512, f"the master grew by {grown} KiB in {RELOADS} reloads")
-            self.assertEqual([], storm.complaints(nginx))
+            self.assertEqual([], nginx.problems())
 
 
 def resident_kilobytes(pid: int) -> int:

@@ -54,7 +54,7 @@ class Sorting(unittest.TestCase):
                         {"ip": "203.0.113.07"}, {"ip": "2001:db8::1%eth0"}, {"path": "https://a.example/"}):
             self.assertIsNotNone(self.why(**request)[0], request)
         for request in ({"method": "get"}, {"path": "*"}, {"path": ""}, {"path": "/%"}, {"path": "/%00"},
-                        {"path": "/.."}, {"path": "/a/%2e%2E/../b"}, {"path": "/a b"}, {"headers": [["A", "x\0"]]}):
+                        {"path": "/.."}, {"path": "/a/%2e%2E/../b"}, {"path": "/a b"}, {"headers": [["A", "x\0"]]}, {"headers": [["Authorization", "a"], ["authorization", "b"]]}):
             self.assertIsNotNone(self.why(**request)[1], request)
 
     def test_a_realm_with_routes_needs_a_path(self):

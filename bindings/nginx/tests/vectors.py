@@ -15,9 +15,9 @@ from pathlib import Path
 
 from answers import Answer, exchange
 from carrying import Place, message, not_carried, place, preamble, refused_first
-from running import KEYWARD, MODULE, Nginx, certificate, quoted
+from harness import CLI, MODULE, ROOT
+from running import Nginx, certificate, quoted, temporary
 
-ROOT = Path(__file__).parents[3]
 COMMITTED = ROOT / "testdata/vectors"
 FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1"
 # The verdict's fields, and where the configuration below puts them. `scope` has no variable: it is in the body and
@@ -117,12 +117,7 @@ http {{
   access_log off;
   keyward_snapshot {folder}/keys.kwd;
   keyward_keyring {folder}/keyring.toml;
-  client_body_temp_path {folder}/body;
-  proxy_temp_path {folder}/proxy;
-  fastcgi_temp_path {folder}/fastcgi;
-  uwsgi_temp_path {folder}/uwsgi;
-  scgi_temp_path {folder}/scgi;
-  # Everything as received, as long as a credential may be, and longer.
+{temporary(folder)}  # Everything as received, as long as a credential may be, and longer.
   underscores_in_headers on;
   ignore_invalid_headers off;
   large_client_header_buffers 8 64k;
@@ -163,7 +158,7 @@ def run(text: dict, folder: Path) -> Iterator[tuple[dict, list[str]]]:
     (folder / "keyring.toml").chmod(0o600)
     (folder / "keys.jsonl").write_text("".join(json.dumps(key) + "\n" for key in text.get("keys", ())))
     folder.chmod(0o755)
-    subprocess.run([KEYWARD, "build", "--config", folder / "keyward.toml", "--keyring", folder / "keyring.toml",
+    subprocess.run([CLI, "build", "--config", folder / "keyward.toml", "--keyring", folder / "keyring.toml",
                     "--keys", folder / "keys.jsonl", "-o", folder / "keys.kwd"], check=True, capture_output=True)
     certificate(folder)
     clock = Clock(folder)
@@ -182,7 +177,7 @@ def differences(case: dict, answer: Answer) -> list[str]:
     if refused_first(case):
         asked = answer.header(VARIABLES["reason"])
         return [] if answer.status == 400 and asked is None else [f"nginx should refuse it: {answer.status}, {asked}"]
-    found = {field: answer.header(header) for field, header in VARIABLES.items()}
+    found = {field: text(answer.header(header)) for field, header in VARIABLES.items()}
     is_allowed = answer.header("X-Reached") == "yes"
     refusal = "unavailable" if found["reason"] == "unavailable" else "deny"
     found |= {"decision": "allow" if is_allowed else refusal, "status": answer.status,
@@ -199,6 +194,11 @@ def differences(case: dict, answer: Answer) -> list[str]:
         del found["body"]
     return [f"{field}: expected {expected!r}, actual {found[field]!r}"
             for field, expected in case["expect"].items() if field in found and found[field] != expected]
+
+
+def text(header: str | None) -> str | None:
+    """A header's bytes, which are UTF-8 where they come out of a snapshot or a token."""
+    return header and header.encode("latin-1").decode("utf-8", "replace")
 
 
 if __name__ == "__main__":
