@@ -279,12 +279,17 @@ def run(plan: Plan) -> Report:
             "without_reloads": calm, "with_reloads": stormy,
             "p99_ratio": round(stormy["good"]["p99_us"] / calm["good"]["p99_us"], 2),
             "most_generations_mapped": max(seen.generations for all_seen in watcher.seen.values() for seen in all_seen),
-            "most_files_more": max(seen.files for all_seen in watcher.seen.values() for seen in all_seen)
-            - min(seen.files for all_seen in watcher.seen.values() for seen in all_seen),
+            "most_files_more": max(max(seen.files for seen in all_seen) - min(seen.files for seen in all_seen)
+                                   for all_seen in watcher.seen.values()),
         }
         for connection in connections.values():
             connection.close()
     return report
+
+
+def children(pid: int) -> list[int]:
+    """Processes that `pid` started and that have not ended."""
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def check_after(report: Report, field: Field, nginx: Nginx, workers: list[int], connections: dict[int, Connection],

@@ -28,7 +28,8 @@ class Storm(unittest.TestCase):
 
             def reload() -> None:
                 nginx.reload()
-                harness.wait_until(lambda: len(nginx.workers()) == 2)
+                # The master has a socket to each worker that has not ended.
+                harness.wait_until(lambda: len(storm.children(nginx.process.pid)) == 2)
                 for connection in one_to_each(port, nginx.workers(), field.good).values():
                     self.assertEqual(200, connection.ask(field.good)[0])
                     connection.close()
