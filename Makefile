@@ -36,16 +36,20 @@ bench: ## What a verify costs here, beside other stores; BENCH_KEYS=1000000
 	$(CARGO) run --release --locked --package keyward-cli -- bench --keys $(BENCH_KEYS)
 	$(CARGO) bench --locked --package keyward-benches
 
+.PHONY: nginx
+nginx: ## Build the nginx module into target/nginx, and the library and command that it needs
+	scripts/nginx.sh
+
 .PHONY: bench-nginx
-bench-nginx: nginx ## nginx with keyward beside map, lua and auth_request; draws benches/nginx/comparison.svg
+bench-nginx: ## nginx with keyward beside map, lua and auth_request; draws benches/nginx/comparison.svg
 	scripts/setup.sh bench-nginx
-	$(KEYWARD_PYTHON) benches/nginx/compare.py --keyward target/release/keyward --module $(NGINX_MODULE) \
-	  --json benches/nginx/comparison.json --picture benches/nginx/comparison.svg
+	scripts/nginx.sh
+	$(KEYWARD_PYTHON) benches/nginx/compare.py --json benches/nginx/comparison.json --picture benches/nginx/comparison.svg
 
 .PHONY: demo-nginx
 demo-nginx: ## The five APIs on nginx on loopback, and a key revoked under load; installs what is missing
 	scripts/setup.sh nginx
-	$(MAKE) --no-print-directory nginx
+	scripts/nginx.sh
 	$(KEYWARD_PYTHON) bindings/nginx/tests/demo.py
 
 .PHONY: soak-nginx

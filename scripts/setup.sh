@@ -55,18 +55,13 @@ have strace || packages+=(strace)        # the test that a verify makes no syste
 have make || packages+=(make)
 have curl || packages+=(curl)            # HTTP/2
 have openssl || packages+=(openssl)      # a certificate for TLS
-python3 -c 'import ensurepip, venv' 2>/dev/null || packages+=(python3 python3-venv)
-have nginx || packages+=(nginx)
-[ -d /usr/share/nginx/src ] || packages+=(nginx-dev)
-have curl || packages+=(curl ca-certificates)
-have openssl || packages+=(openssl)      # certificates and a signing key for the tests of nginx
 have wrk || packages+=(wrk)              # load
-# The clock of the vectors that go through nginx.
-[ -e /usr/lib/*/faketime/libfaketime.so.1 ] || packages+=(libfaketime)
+compgen -G '/usr/lib/*/faketime/libfaketime.so.1' >/dev/null || packages+=(libfaketime) # the vectors' clock
 if [ "$purpose" = bench-nginx ]; then
   [ -e /usr/lib/nginx/modules/ngx_http_lua_module.so ] || packages+=(libnginx-mod-http-lua)
   have go || packages+=(golang-go)
 fi
+python3 -c 'import ensurepip, venv' 2>/dev/null || packages+=(python3 python3-venv)
 if [ ${#packages[@]} -gt 0 ]; then
   if have apt-get; then
     say "installing ${packages[*]}"

@@ -91,8 +91,9 @@ def table(results: dict, arguments: argparse.Namespace) -> str:
 
 def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--keyward", type=Path, required=True, help="the command keyward")
-    parser.add_argument("--module", type=Path, help="the nginx module; without it keyward is left out")
+    target = Path(os.environ.get("CARGO_TARGET_DIR", HERE.parents[1] / "target"))
+    parser.add_argument("--keyward", type=Path, default=target / "release/keyward", help="the command keyward")
+    parser.add_argument("--module", type=Path, default=target / "nginx/ngx_http_keyward_module.so", help="the nginx module")
     parser.add_argument("--nginx", default="nginx")
     parser.add_argument("--prefix", type=Path, default=Path("/usr/share/nginx"), help="where its modules/ is")
     parser.add_argument("--keys", type=int, default=1_000_000)
@@ -111,12 +112,10 @@ def parsed() -> argparse.Namespace:
 def main() -> int:
     arguments = parsed()
     names = [name for name in MAKERS if name in {"plain", *arguments.only}]
-    if arguments.module is None:
-        names.remove("keyward")
     contenders: list[Contender] = []
     with tempfile.TemporaryDirectory(prefix="keyward-compare-") as name:
         machine = Machine(Path(name), arguments.nginx, arguments.prefix, arguments.keyward.resolve(),
-                          arguments.module and arguments.module.resolve(), arguments.server_core, arguments.keys)
+                          arguments.module.resolve(), arguments.server_core, arguments.keys)
         # The workers run as another user where this runs as root, and read from the folder.
         machine.folder.chmod(0o755)
         write_keys(machine.folder, arguments.keys, arguments.hot)

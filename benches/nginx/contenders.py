@@ -19,7 +19,7 @@ class Machine:
     nginx: str
     nginx_prefix: Path
     keyward: Path
-    module: Path | None
+    module: Path
     server_core: int
     keys: int
 
@@ -83,8 +83,8 @@ def plain() -> Contender:
 
 def keyward(machine: Machine) -> Contender:
     """A snapshot, mapped by the module."""
-    if machine.module is None:
-        raise Failed("the module of keyward is not built: make nginx")
+    if not machine.module.exists():
+        raise Failed(f"{machine.module} is not built: make nginx")
     folder = machine.folder
     with (folder / "keys").open() as keys, (folder / "keys.jsonl").open("w") as lines:
         for number, key in enumerate(keys):
