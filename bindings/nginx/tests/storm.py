@@ -251,8 +251,8 @@ def run(plan: Plan) -> Report:
     with served(plan) as (field, nginx, port):
         workers = nginx.workers()
         connections = one_to_each(port, workers, field.good)
-        calm = Load(field, port, plan.seconds, plan.connections).result(report.faults)
         before = {worker: Seen.of(worker) for worker in workers}
+        calm = Load(field, port, plan.seconds, plan.connections).result(report.faults)
 
         revocations = Revocations(field, plan, connections)
         lasts = max(plan.seconds, plan.revocations * plan.interval)
@@ -266,7 +266,7 @@ def run(plan: Plan) -> Report:
         took = time.monotonic() - started
         watcher.stop()
         stormy = load.result(report.faults)
-        time.sleep(1)
+        settle(before)
         check_after(report, field, nginx, workers, connections, before, watcher)
         delays = revocations.delays()
         report.measured = {
@@ -285,6 +285,13 @@ def run(plan: Plan) -> Report:
         for connection in connections.values():
             connection.close()
     return report
+
+
+def settle(before: dict[int, Seen], seconds: float = 10) -> None:
+    """Gives the workers time to notice that wrk is gone. Whether they have the same files open again is asked later."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end and any(Seen.of(worker).files != seen.files for worker, seen in before.items()):
+        time.sleep(0.1)
 
 
 def children(pid: int) -> list[int]:

@@ -19,7 +19,7 @@ from harness import CLI, MODULE, ROOT
 from running import Nginx, certificate, quoted, temporary
 
 COMMITTED = ROOT / "testdata/vectors"
-FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1"
+FAKETIME = next(map(str, Path("/usr/lib").glob("*/faketime/libfaketime.so.1")), None)
 # The verdict's fields, and where the configuration below puts them. `scope` has no variable: it is in the body and
 # the challenge, where an API shows it.
 VARIABLES = {"reason": "X-Reason", "key_id": "X-Key-Id", "tenant": "X-Tenant", "environment": "X-Environment",
@@ -92,6 +92,8 @@ class Clock:
         fresh.rename(self.path)
 
     def environment(self) -> dict[str, str]:
+        if FAKETIME is None:
+            raise FileNotFoundError("libfaketime.so.1, which gives nginx the vectors' clock: scripts/setup.sh installs it")
         return {
             "LD_PRELOAD": FAKETIME, "FAKETIME_TIMESTAMP_FILE": str(self.path), "FAKETIME_FMT": "%s", "TZ": "UTC",
             "FAKETIME_NO_CACHE": "1",
