@@ -6,7 +6,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 version=1.28.5 # nginx 1.28.3
-folder=$PWD/target/nginx-source
+folder=${CARGO_TARGET_DIR:-$PWD/target}/nginx-source
 mkdir -p "$folder/src"
 : > "$folder/src/lib.rs"
 printf '[package]\nname = "nginx-source"\nversion = "0.0.0"\nedition = "2024"\n[dependencies]\nnginx-src = "=%s"\n[workspace]\n' \
