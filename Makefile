@@ -29,7 +29,7 @@ demo: ## Five APIs decided from one snapshot of a million keys; needs Rust and n
 	$(CARGO) run --release --locked --package keyward-cli -- demo
 
 .PHONY: test
-test: setup lint doc deny test-rust test-python test-c test-nginx fuzz conformance ## Everything that CI checks, in CI's order
+test: setup lint doc deny test-rust test-python test-c test-nginx asan-nginx fuzz conformance ## Everything that CI checks, in CI's order
 
 .PHONY: bench
 bench: ## What a verify costs here, beside other stores; BENCH_KEYS=1000000

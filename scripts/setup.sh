@@ -43,12 +43,14 @@ install() {
 # Debian packages: each is asked for by what is missing without it.
 packages=()
 have cc || packages+=(gcc libc6-dev)
-have c++ || packages+=(g++)              # libFuzzer's runtime
-have clang || packages+=(clang)          # the C tests under the sanitizers
-have pkg-config || packages+=(pkg-config) # what the C libraries are found with
-have strip || packages+=(binutils)
-have valgrind || packages+=(valgrind)
-have strace || packages+=(strace)        # the test that a verify makes no system call
+if [ "$purpose" = test ]; then
+  have c++ || packages+=(g++)              # libFuzzer's runtime
+  have clang || packages+=(clang)          # the sanitizers
+  have pkg-config || packages+=(pkg-config) # what the C libraries are found with
+  have strip || packages+=(binutils)
+  have valgrind || packages+=(valgrind)
+  have strace || packages+=(strace)        # the test that a verify makes no system call
+fi
 # The nginx module and its tests.
 [ -x /usr/sbin/nginx ] || packages+=(nginx)
 [ -e /usr/share/nginx/src/conf_flags ] || packages+=(nginx-dev)
