@@ -12,7 +12,15 @@ class Connection:
 
     def ask(self, key: str) -> tuple[int, dict[str, str]]:
         """Status and headers; the names in lower case."""
-        self.socket.sendall(f"GET / HTTP/1.1\r\nHost: storm\r\nAuthorization: Bearer {key}\r\n\r\n".encode())
+        self.send([key])
+        return self.receive()
+
+    def send(self, keys: list[str]) -> None:
+        """A request with each of the keys, one after the other. Each has its answer, in that order."""
+        requests = (f"GET / HTTP/1.1\r\nHost: storm\r\nAuthorization: Bearer {key}\r\n\r\n" for key in keys)
+        self.socket.sendall("".join(requests).encode())
+
+    def receive(self) -> tuple[int, dict[str, str]]:
         while b"\r\n\r\n" not in self.received:
             self.more()
         head, _, self.received = self.received.partition(b"\r\n\r\n")

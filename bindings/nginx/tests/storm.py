@@ -7,6 +7,7 @@ published. As a program it prints what was measured as JSON, and says what went 
 """
 
 import argparse
+import itertools
 import json
 import os
 import random
@@ -20,6 +21,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import harness
 from connections import Connection, one_to_each
 from harness import CLI, MODULE, ROOT, free_port
 from running import Nginx, temporary
@@ -135,9 +137,12 @@ class Load:
             return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
         self.good, self.bad = wrk("good", connections), wrk("bad", max(1, connections // 4))
+        self.connections = connections + max(1, connections // 4)
 
-    def is_on(self) -> bool:
-        return self.good.poll() is None and self.bad.poll() is None
+    def wait_until_connected(self, before: dict[int, "Seen"]) -> None:
+        """wrk reads its keys first, and then opens its connections."""
+        expected = sum(seen.files for seen in before.values()) + self.connections
+        harness.wait_until(lambda: sum(Seen.of(worker).files for worker in before) >= expected, 60)
 
     def result(self, faults: list[str]) -> dict:
         results = []
@@ -218,21 +223,17 @@ class Revocations:
         publishing = threading.Thread(target=self.publish, args=(time.monotonic() + seconds,), daemon=True)
         publishing.start()
         while any(len(times) < total for times in self.refused.values()) and self.error is None:
-            for worker, connection in self.connections.items():
+            published = len(self.published)
+            # All workers are asked before any answer is waited for, and for all keys that are published and that
+            # they have not refused yet: or the asking would be what is measured.
+            asked = {worker: victims[len(times):published] for worker, times in self.refused.items()}
+            for worker, keys in asked.items():
+                self.connections[worker].send(keys)
+            for worker, keys in asked.items():
                 times = self.refused[worker]
-                if len(times) == total:
-                    continue
-                status, _ = connection.ask(victims[len(times)])
-                now = time.monotonic()
-                if status == 401 and len(times) < len(self.published):
-                    times.append(now)
-                elif status == 401:
-                    # Published between the look at the list and the answer; asked once more, it counts.
-                    continue
-                elif status != 200:
-                    faults.append(f"worker {worker} answered {status}")
-                    return
-                elif len(times) < len(self.published) and now - self.published[len(times)] > 30:
+                statuses = [(self.connections[worker].receive()[0], time.monotonic()) for _ in keys]
+                times += [at for _, at in itertools.takewhile(lambda answer: answer[0] == 401, statuses)]
+                if len(times) < published and time.monotonic() - self.published[len(times)] > 30:
                     faults.append(f"worker {worker} still lets in a key 30 s after it was revoked")
                     return
             time.sleep(0.002)
@@ -257,8 +258,7 @@ def run(plan: Plan) -> Report:
         revocations = Revocations(field, plan, connections)
         lasts = max(plan.seconds, plan.revocations * plan.interval)
         load = Load(field, port, lasts, plan.connections)
-        # wrk reads its keys and opens its connections first.
-        time.sleep(2)
+        load.wait_until_connected(before)
         watcher = Watcher(workers)
         watcher.start()
         started = time.monotonic()
