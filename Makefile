@@ -29,12 +29,36 @@ demo: ## Five APIs decided from one snapshot of a million keys; needs Rust and n
 	$(CARGO) run --release --locked --package keyward-cli -- demo
 
 .PHONY: test
-test: setup lint doc deny test-rust test-python test-c test-nginx fuzz conformance ## Everything that CI checks, in CI's order
+test: setup lint doc deny test-rust test-python test-c test-nginx asan-nginx fuzz conformance ## Everything that CI checks, in CI's order
 
 .PHONY: bench
 bench: ## What a verify costs here, beside other stores; BENCH_KEYS=1000000
 	$(CARGO) run --release --locked --package keyward-cli -- bench --keys $(BENCH_KEYS)
 	$(CARGO) bench --locked --package keyward-benches
+
+.PHONY: nginx
+nginx: ## Build the nginx module into target/nginx, and the library and command that it needs
+	scripts/nginx.sh
+
+.PHONY: bench-nginx
+bench-nginx: ## nginx with keyward beside map, lua and auth_request; draws benches/nginx/comparison.svg
+	scripts/setup.sh bench-nginx
+	scripts/nginx.sh
+	$(KEYWARD_PYTHON) benches/nginx/compare.py --json benches/nginx/comparison.json --picture benches/nginx/comparison.svg
+
+.PHONY: demo-nginx
+demo-nginx: ## The five APIs on nginx on loopback, and a key revoked under load; installs what is missing
+	scripts/setup.sh nginx
+	scripts/nginx.sh
+	$(KEYWARD_PYTHON) bindings/nginx/tests/demo.py
+
+.PHONY: soak-nginx
+soak-nginx: nginx ## nginx under wrk: a million keys, ten generations a second, 1,000 revocations; about two minutes
+	$(KEYWARD_PYTHON) bindings/nginx/tests/storm.py --json target/soak-nginx.json
+
+.PHONY: asan-nginx
+asan-nginx: ## nginx, module and library under AddressSanitizer, through the same in short
+	scripts/nginx-asan.sh
 
 .PHONY: setup
 setup: ## Install what `make test` needs and this machine lacks (apt-get, and target/tools)

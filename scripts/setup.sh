@@ -2,11 +2,16 @@
 # Installs what `make test` needs and this machine lacks: a few Debian packages (as root or through
 # sudo), and under target/tools, so that nothing else on the machine changes, a Python environment and
 # two cargo commands. What is there is left alone, so a second run takes a second.
+#
+#   scripts/setup.sh              what `make test` needs
+#   scripts/setup.sh nginx        what the nginx module and its demo need, without the cargo commands
+#   scripts/setup.sh bench-nginx  that, and what keyward is compared with in nginx
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 tools=$PWD/target/tools
 failures=()
+purpose=${1:-test}
 
 say() { printf 'setup: %s\n' "$*"; }
 fail() { failures+=("$*"); }
@@ -38,18 +43,26 @@ install() {
 # Debian packages: each is asked for by what is missing without it.
 packages=()
 have cc || packages+=(gcc libc6-dev)
-have c++ || packages+=(g++)              # libFuzzer's runtime
-have clang || packages+=(clang)          # the C tests under the sanitizers
-have pkg-config || packages+=(pkg-config) # what the C libraries are found with
-have strip || packages+=(binutils)
-have valgrind || packages+=(valgrind)
-have strace || packages+=(strace)        # the test that a verify makes no system call
+if [ "$purpose" = test ]; then
+  have c++ || packages+=(g++)              # libFuzzer's runtime
+  have clang || packages+=(clang)          # the sanitizers
+  have pkg-config || packages+=(pkg-config) # what the C libraries are found with
+  have strip || packages+=(binutils)
+  have valgrind || packages+=(valgrind)
+  have strace || packages+=(strace)        # the test that a verify makes no system call
+fi
 # The nginx module and its tests.
 [ -x /usr/sbin/nginx ] || packages+=(nginx)
 [ -e /usr/share/nginx/src/conf_flags ] || packages+=(nginx-dev)
 have make || packages+=(make)
 have curl || packages+=(curl)            # HTTP/2
 have openssl || packages+=(openssl)      # a certificate for TLS
+have wrk || packages+=(wrk)              # load
+compgen -G '/usr/lib/*/faketime/libfaketime.so.1' >/dev/null || packages+=(libfaketime) # the vectors' clock
+if [ "$purpose" = bench-nginx ]; then
+  [ -e /usr/lib/nginx/modules/ngx_http_lua_module.so ] || packages+=(libnginx-mod-http-lua)
+  have go || packages+=(golang-go)
+fi
 python3 -c 'import ensurepip, venv' 2>/dev/null || packages+=(python3 python3-venv)
 if [ ${#packages[@]} -gt 0 ]; then
   if have apt-get; then
@@ -92,7 +105,7 @@ cargo_tool() {
   cargo install --quiet --locked --root "$tools" --target-dir "$tools/build" "cargo-$1@$2" \
     || fail "cargo install cargo-$1@$2"
 }
-if have cargo; then
+if have cargo && [ "$purpose" = test ]; then
   cargo_tool deny 0.20.2
   cargo_tool fuzz 0.13.2
   rm -rf "$tools/build"

@@ -4,11 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-target=${CARGO_TARGET_DIR:-$PWD/target}
-
-scripts/capi.sh
-cargo build --locked --release --package keyward-cli
-bindings/nginx/build.sh "$target/nginx"
+scripts/nginx.sh
 
 # What nginx's own flags do not ask for. Its headers are not ours to mend.
 headers=$(mktemp -d)

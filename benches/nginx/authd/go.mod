@@ -1,0 +1,3 @@
+module keyward.example/authd
+
+go 1.19

@@ -1,0 +1,148 @@
+"""What a check of a key costs nginx: keyward beside what else there is, in one run, as JSON and as a picture.
+
+One worker on one core, wrk on another. The contenders take turns (A B C A B C), and each turn's processor time is
+divided by its requests, so that neither wrk's speed nor a slow minute of the machine decides. Figures are medians
+of the rounds. Processor time is what counts; the rate is given beside it.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from chart import draw
+from contenders import MAKERS, Contender, Machine, write_keys
+from served import Failed, processor_seconds
+
+HERE = Path(__file__).parent
+
+
+def turn(contender: Contender, keys: Path, arguments: argparse.Namespace) -> dict[str, float]:
+    command = ["taskset", "-c", str(arguments.wrk_core), "wrk", "-t1", f"-c{arguments.connections}",
+               f"-d{arguments.seconds}s", "--timeout", "10s", "-s", str(HERE / "wrk.lua"),
+               f"http://127.0.0.1:{contender.port}/", "--", str(keys)]
+    before = processor_seconds(contender.pids())
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode != 0:
+        raise Failed(f"wrk: {done.stderr}")
+    spent = processor_seconds(contender.pids()) - before
+    result = json.loads(done.stdout.splitlines()[-1])
+    if result["refused"] or result["broken"]:
+        raise Failed(f"{contender.name}: {result['refused']} good keys refused, {result['broken']} requests broken")
+    return {
+        "rate": result["requests"] / result["seconds"],
+        "processor_us": spent / result["requests"] * 1e6,
+        "p50_us": result["p50_us"],
+        "p99_us": result["p99_us"],
+        "busy": spent / result["seconds"],
+    }
+
+
+def measure(contenders: list[Contender], folder: Path, arguments: argparse.Namespace) -> dict:
+    rotations = {"hot": folder / "hot", "all": folder / "keys"}
+    turns = {(contender.name, rotation): [] for contender in contenders for rotation in rotations}
+    for number in range(arguments.rounds):
+        for rotation, keys in rotations.items():
+            for contender in contenders:
+                result = turn(contender, keys, arguments)
+                turns[contender.name, rotation].append(result)
+                print(f"round {number + 1} {rotation:4} {contender.name:12} {result['processor_us']:7.3f} us "
+                      f"{result['rate']:9.0f} /s", file=sys.stderr)
+
+    def median(name: str, rotation: str, field: str) -> float:
+        return statistics.median(result[field] for result in turns[name, rotation])
+
+    def ratio(name: str, rotation: str, field: str) -> float:
+        """Against plain nginx in the same round: what slows a whole round then falls out."""
+        pairs = zip(turns[name, rotation], turns["plain", rotation])
+        return statistics.median(mine[field] / plain[field] for mine, plain in pairs)
+
+    return {
+        contender.name: {
+            "title": contender.title,
+            "how": contender.how,
+            **{rotation: {
+                **{field: round(median(contender.name, rotation, field), 3) for field in turns[contender.name, rotation][0]},
+                "processor_ratio": round(ratio(contender.name, rotation, "processor_us"), 4),
+                "rate_ratio": round(ratio(contender.name, rotation, "rate"), 4),
+                "rounds": [{field: round(value, 3) for field, value in result.items()}
+                           for result in turns[contender.name, rotation]],
+            } for rotation in rotations},
+        } for contender in contenders
+    }
+
+
+def table(results: dict, arguments: argparse.Namespace) -> str:
+    lines = [f"{'':20} {f'{arguments.hot:,} of {arguments.keys:,} keys':^36} {'all in rotation':^36}",
+             f"{'':20} " + f"{'CPU us':>8} {'of plain':>9} {'req/s':>9} {'of plain':>7} " * 2]
+    for result in results.values():
+        line = f"{result['title']:20} "
+        for rotation in ("hot", "all"):
+            part = result[rotation]
+            line += (f"{part['processor_us']:8.2f} {part['processor_ratio']:9.3f} "
+                     f"{part['rate']:9.0f} {part['rate_ratio']:8.2f} ")
+        lines.append(line)
+    return "\n".join(lines)
+
+
+def parsed() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    target = Path(os.environ.get("CARGO_TARGET_DIR", HERE.parents[1] / "target"))
+    parser.add_argument("--keyward", type=Path, default=target / "release/keyward", help="the command keyward")
+    parser.add_argument("--module", type=Path, default=target / "nginx/ngx_http_keyward_module.so", help="the nginx module")
+    parser.add_argument("--nginx", default="nginx")
+    parser.add_argument("--prefix", type=Path, default=Path("/usr/share/nginx"), help="where its modules/ is")
+    parser.add_argument("--keys", type=int, default=1_000_000)
+    parser.add_argument("--hot", type=int, default=2_000, help="keys in rotation where not all are")
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--seconds", type=int, default=5, help="of each turn")
+    parser.add_argument("--connections", type=int, default=32)
+    parser.add_argument("--wrk-core", type=int, default=0)
+    parser.add_argument("--server-core", type=int, default=1)
+    parser.add_argument("--only", nargs="+", choices=MAKERS, default=list(MAKERS))
+    parser.add_argument("--json", type=Path, help="write the result here")
+    parser.add_argument("--picture", type=Path, help="draw it here, as SVG")
+    return parser.parse_args()
+
+
+def main() -> int:
+    arguments = parsed()
+    names = [name for name in MAKERS if name in {"plain", *arguments.only}]
+    contenders: list[Contender] = []
+    with tempfile.TemporaryDirectory(prefix="keyward-compare-") as name:
+        machine = Machine(Path(name), arguments.nginx, arguments.prefix, arguments.keyward.resolve(),
+                          arguments.module.resolve(), arguments.server_core, arguments.keys)
+        # The workers run as another user where this runs as root, and read from the folder.
+        machine.folder.chmod(0o755)
+        write_keys(machine.folder, arguments.keys, arguments.hot)
+        try:
+            for name in names:
+                contender = MAKERS[name](machine)
+                contenders.append(contender)
+                contender.start(machine)
+                print(f"{name}: up", file=sys.stderr)
+            results = measure(contenders, machine.folder, arguments)
+        finally:
+            for contender in contenders:
+                contender.stop()
+    report = {
+        "keys": arguments.keys, "hot": arguments.hot, "rounds": arguments.rounds, "seconds": arguments.seconds,
+        "connections": arguments.connections, "processors": os.cpu_count(), "contenders": results,
+    }
+    if arguments.json:
+        arguments.json.write_text(json.dumps(report, indent=1) + "\n")
+    if arguments.picture:
+        arguments.picture.write_text(draw(report))
+    print(table(results, arguments))
+    return 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except Failed as failure:
+        sys.exit(f"compare: {failure}")
