@@ -45,7 +45,10 @@ packages=()
 have cc || packages+=(gcc libc6-dev)
 if [ "$purpose" = test ]; then
   have c++ || packages+=(g++)              # libFuzzer's runtime
-  have clang || packages+=(clang)          # the sanitizers
+  # The sanitizers, and their run-time, which Debian has in a package of its own.
+  have clang || packages+=(clang)
+  [ -n "$(find /usr/lib/llvm-* /usr/lib/clang /usr/lib64/clang -name 'libclang_rt.asan*' -print -quit 2>/dev/null)" ] \
+    || packages+=(libclang-rt-dev)
   have pkg-config || packages+=(pkg-config) # what the C libraries are found with
   have strip || packages+=(binutils)
   have valgrind || packages+=(valgrind)

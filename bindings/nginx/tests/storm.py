@@ -11,6 +11,7 @@ import itertools
 import json
 import os
 import random
+import signal
 import subprocess
 import sys
 import tempfile
@@ -128,7 +129,7 @@ def served(plan: Plan) -> Iterator[tuple[Field, Nginx, int]]:
 
 
 class Load:
-    """wrk with good keys, and wrk with others. Runs in the background for `seconds`."""
+    """wrk with good keys, and wrk with others, in the background: for `seconds`, or until they are stopped."""
 
     def __init__(self, field: Field, port: int, seconds: float, connections: int) -> None:
         def wrk(keys: str, connections: int) -> subprocess.Popen:
@@ -138,6 +139,11 @@ class Load:
 
         self.good, self.bad = wrk("good", connections), wrk("bad", max(1, connections // 4))
         self.connections = connections + max(1, connections // 4)
+
+    def stop(self) -> None:
+        """wrk tells what it counted so far."""
+        for process in (self.good, self.bad):
+            process.send_signal(signal.SIGINT)
 
     def wait_until_connected(self, before: dict[int, "Seen"]) -> None:
         """wrk reads its keys first, and then opens its connections."""
@@ -257,14 +263,15 @@ def run(plan: Plan) -> Report:
 
         revocations = Revocations(field, plan, connections)
         lasts = max(plan.seconds, plan.revocations * plan.interval)
-        load = Load(field, port, lasts, plan.connections)
+        load = Load(field, port, lasts + 120, plan.connections)
         load.wait_until_connected(before)
         watcher = Watcher(workers)
         watcher.start()
         started = time.monotonic()
-        revocations.run(lasts - 3, report.faults)
+        revocations.run(lasts, report.faults)
         took = time.monotonic() - started
         watcher.stop()
+        load.stop()
         stormy = load.result(report.faults)
         settle(before)
         check_after(report, field, nginx, workers, connections, before, watcher)
