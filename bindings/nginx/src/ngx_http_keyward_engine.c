@@ -60,7 +60,9 @@ ngx_http_keyward_open(ngx_conf_t *cf, ngx_http_keyward_loc_conf_t *conf)
     /* all of it, so that -t finds all damage, and workers need not look */
     options.check = KEYWARD_CHECK_WHOLE;
 
-    if (engine->state.value.data) {
+    options.state_slots = conf->state_keys;
+
+    if (engine->state.value.len) {
         ngx_http_keyward_bytes(options.state_path, &engine->state.value);
 
     } else {
