@@ -209,10 +209,10 @@ ngx_http_keyward_engine_t *ngx_http_keyward_open(ngx_conf_t *cf,
     ngx_http_keyward_loc_conf_t *conf);
 ngx_int_t ngx_http_keyward_check_conf(ngx_conf_t *cf,
     ngx_http_keyward_loc_conf_t *conf);
+ngx_uint_t ngx_http_keyward_equal(ngx_str_t *a, ngx_str_t *b);
 
 /* follow */
 ngx_int_t ngx_http_keyward_init_process(ngx_cycle_t *cycle);
-void ngx_http_keyward_exit_process(ngx_cycle_t *cycle);
 ngx_int_t ngx_http_keyward_start(ngx_http_keyward_main_conf_t *kmcf,
     ngx_uint_t alone);
 void ngx_http_keyward_stop(ngx_http_keyward_main_conf_t *kmcf);

@@ -9,6 +9,7 @@
 
 static ngx_http_keyward_engine_t *ngx_http_keyward_find(ngx_conf_t *cf,
     ngx_http_keyward_loc_conf_t *conf);
+static ngx_int_t ngx_http_keyward_check_version(ngx_conf_t *cf);
 static ngx_http_keyward_setting_t *ngx_http_keyward_culprit(
     ngx_http_keyward_engine_t *engine, keyward_error *error);
 static void ngx_http_keyward_close(void *data);
@@ -32,6 +33,10 @@ ngx_http_keyward_open(ngx_conf_t *cf, ngx_http_keyward_loc_conf_t *conf)
     engine = ngx_http_keyward_find(cf, conf);
     if (engine) {
         return engine;
+    }
+
+    if (ngx_http_keyward_check_version(cf) != NGX_OK) {
+        return NULL;
     }
 
     kmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_keyward_module);
@@ -117,21 +122,53 @@ ngx_http_keyward_find(ngx_conf_t *cf, ngx_http_keyward_loc_conf_t *conf)
     kmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_keyward_module);
     engines = kmcf->engines.elts;
 
-#define same(name)                                                            \
-    (engines[i]->name.value.len == conf->name.value.len                       \
-     && ngx_strncmp(engines[i]->name.value.data, conf->name.value.data,       \
-                    conf->name.value.len)                                     \
-        == 0)
-
     for (i = 0; i < kmcf->engines.nelts; i++) {
-        if (same(snapshot) && same(keyring) && same(state)) {
+
+        if (ngx_http_keyward_equal(&engines[i]->snapshot.value,
+                                   &conf->snapshot.value)
+            && ngx_http_keyward_equal(&engines[i]->keyring.value,
+                                      &conf->keyring.value)
+            && ngx_http_keyward_equal(&engines[i]->state.value,
+                                      &conf->state.value))
+        {
             return engines[i];
         }
     }
 
-#undef same
-
     return NULL;
+}
+
+
+ngx_uint_t
+ngx_http_keyward_equal(ngx_str_t *a, ngx_str_t *b)
+{
+    return a->len == b->len
+           && (a->len == 0 || ngx_memcmp(a->data, b->data, a->len) == 0);
+}
+
+
+/* A shared library may be another one than that which the module was made for. */
+
+static ngx_int_t
+ngx_http_keyward_check_version(ngx_conf_t *cf)
+{
+    uint32_t  version;
+
+    version = keyward_abi_version();
+
+    if (version >> 16 == KEYWARD_ABI_VERSION >> 16
+        && (version & 0xffff) >= (KEYWARD_ABI_VERSION & 0xffff))
+    {
+        return NGX_OK;
+    }
+
+    ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                  "keyward: this module needs the library's interface %d.%d, "
+                  "and libkeyward %s has %uD.%uD",
+                  KEYWARD_ABI_VERSION >> 16, KEYWARD_ABI_VERSION & 0xffff,
+                  keyward_version(), version >> 16, version & 0xffff);
+
+    return NGX_ERROR;
 }
 
 

@@ -118,7 +118,7 @@ ngx_module_t  ngx_http_keyward_module = {
     ngx_http_keyward_init_process,         /* init process */
     NULL,                                  /* init thread */
     NULL,                                  /* exit thread */
-    ngx_http_keyward_exit_process,         /* exit process */
+    NULL,                                  /* exit process */
     NULL,                                  /* exit master */
     NGX_MODULE_V1_PADDING
 };
