@@ -12,6 +12,7 @@ static ngx_http_keyward_engine_t *ngx_http_keyward_find(ngx_conf_t *cf,
 static ngx_int_t ngx_http_keyward_check_version(ngx_conf_t *cf);
 static ngx_http_keyward_setting_t *ngx_http_keyward_culprit(
     ngx_http_keyward_engine_t *engine, keyward_error *error);
+static ngx_uint_t ngx_http_keyward_mentions(keyward_error *error, char *text);
 static void ngx_http_keyward_close(void *data);
 static ngx_int_t ngx_http_keyward_share(ngx_conf_t *cf,
     ngx_http_keyward_engine_t *engine);
@@ -172,29 +173,30 @@ ngx_http_keyward_check_version(ngx_conf_t *cf)
 }
 
 
-/* A message about a file names it; any other is about the snapshot. */
+/* Which of its files a message is about. */
 
 static ngx_http_keyward_setting_t *
 ngx_http_keyward_culprit(ngx_http_keyward_engine_t *engine,
     keyward_error *error)
 {
-    ngx_uint_t                   i;
-    ngx_http_keyward_setting_t  *settings[2];
+    if (ngx_http_keyward_mentions(error, "the state file")) {
+        return &engine->state;
+    }
 
-    settings[0] = &engine->keyring;
-    settings[1] = &engine->state;
-
-    for (i = 0; i < 2; i++) {
-        if (settings[i]->value.len
-            && ngx_strnstr((u_char *) error->message,
-                           (char *) settings[i]->value.data,
-                           error->message_len))
-        {
-            return settings[i];
-        }
+    if (ngx_http_keyward_mentions(error, (char *) engine->keyring.value.data))
+    {
+        return &engine->keyring;
     }
 
     return &engine->snapshot;
+}
+
+
+static ngx_uint_t
+ngx_http_keyward_mentions(keyward_error *error, char *text)
+{
+    return ngx_strnstr((u_char *) error->message, text, error->message_len)
+           != NULL;
 }
 
 

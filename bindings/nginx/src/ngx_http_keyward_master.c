@@ -38,14 +38,6 @@ ngx_http_keyward_init_module(ngx_cycle_t *cycle)
         return NGX_OK;
     }
 
-    if (ngx_process == NGX_PROCESS_SINGLE
-        && !ngx_is_init_cycle(cycle->old_cycle))
-    {
-        /* "master_process off", and a reload, which starts no process */
-
-        return ngx_http_keyward_init_process(cycle);
-    }
-
     /* runs before the engines are released, and before dlclose() */
 
     cln = ngx_pool_cleanup_add(cycle->pool, 0);
