@@ -179,7 +179,7 @@ static ngx_http_keyward_setting_t *
 ngx_http_keyward_culprit(ngx_http_keyward_engine_t *engine,
     keyward_error *error)
 {
-    if (ngx_http_keyward_mentions(error, "the state file")) {
+    if (ngx_http_keyward_mentions(error, "state file")) {
         return &engine->state;
     }
 
