@@ -12,6 +12,7 @@
  * hide       takes credentials out of what upstreams see
  * variables  $keyward_...
  * status     the location of keyward_status
+ * metrics    the same in Prometheus' format
  */
 
 #ifndef NGX_HTTP_KEYWARD_H_INCLUDED_
@@ -85,10 +86,13 @@ typedef struct {
 typedef struct {
     ngx_http_keyward_setting_t   snapshot;
     ngx_http_keyward_setting_t   keyring;
-    ngx_http_keyward_setting_t   state;
 
     /* empty: off; no data: not set */
+    ngx_http_keyward_setting_t   state;
     ngx_http_keyward_setting_t   realm;
+
+    /* keys that a new state has room for; 0: the library says */
+    ngx_uint_t                   state_keys;
 
     /* NULL: off */
     ngx_http_complex_value_t    *environment;
@@ -173,6 +177,10 @@ typedef struct {
 #define NGX_HTTP_KEYWARD_STATUS_PROMETHEUS  2
 
 
+/* As many numbers as reasons have, and room for those to come. */
+#define NGX_HTTP_KEYWARD_REASONS            64
+
+
 #define ngx_http_keyward_bytes(name, string)                                  \
     (name).data = (string)->data;                                             \
     (name).len = (string)->len
@@ -180,6 +188,8 @@ typedef struct {
 
 /* directives */
 char *ngx_http_keyward_set_path(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_keyward_set_state(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_keyward_set_realm(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
@@ -199,10 +209,10 @@ ngx_http_keyward_engine_t *ngx_http_keyward_open(ngx_conf_t *cf,
     ngx_http_keyward_loc_conf_t *conf);
 ngx_int_t ngx_http_keyward_check_conf(ngx_conf_t *cf,
     ngx_http_keyward_loc_conf_t *conf);
+ngx_uint_t ngx_http_keyward_equal(ngx_str_t *a, ngx_str_t *b);
 
 /* follow */
 ngx_int_t ngx_http_keyward_init_process(ngx_cycle_t *cycle);
-void ngx_http_keyward_exit_process(ngx_cycle_t *cycle);
 ngx_int_t ngx_http_keyward_start(ngx_http_keyward_main_conf_t *kmcf,
     ngx_uint_t alone);
 void ngx_http_keyward_stop(ngx_http_keyward_main_conf_t *kmcf);
@@ -241,6 +251,17 @@ void ngx_http_keyward_find_used(ngx_cycle_t *cycle,
 
 /* status */
 ngx_int_t ngx_http_keyward_status(ngx_http_request_t *r);
+ngx_uint_t ngx_http_keyward_count(ngx_http_keyward_engine_t *engine,
+    uint64_t *counts);
+u_char *ngx_http_keyward_escape(u_char *p, u_char *last, const u_char *data,
+    size_t len);
+
+/* metrics */
+u_char *ngx_http_keyward_prometheus(u_char *p, u_char *last,
+    ngx_http_keyward_main_conf_t *kmcf);
+uint64_t ngx_http_keyward_get_usable(ngx_http_keyward_engine_t *e);
+uint64_t ngx_http_keyward_get_created(ngx_http_keyward_engine_t *e);
+uint64_t ngx_http_keyward_get_age(ngx_http_keyward_engine_t *e);
 
 
 extern ngx_module_t  ngx_http_keyward_module;

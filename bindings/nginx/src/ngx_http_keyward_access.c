@@ -146,24 +146,15 @@ ngx_http_keyward_is_answered(ngx_http_keyward_question_t *question,
 
     asked = &ctx->question;
 
-    if (asked->engine == NULL
-        || asked->engine != question->engine
-        || asked->scopes != question->scopes
-        || asked->tls != question->tls
-        || asked->realm.len != question->realm.len
-        || ngx_strncmp(asked->realm.data, question->realm.data,
-                       question->realm.len)
-           != 0)
-    {
-        return 0;
-    }
-
-    return (asked->environment.data == NULL)
-           == (question->environment.data == NULL)
-           && asked->environment.len == question->environment.len
-           && ngx_strncmp(asked->environment.data, question->environment.data,
-                          question->environment.len)
-              == 0;
+    return asked->engine
+           && asked->engine == question->engine
+           && asked->scopes == question->scopes
+           && asked->tls == question->tls
+           && ngx_http_keyward_equal(&asked->realm, &question->realm)
+           && (asked->environment.data == NULL)
+              == (question->environment.data == NULL)
+           && ngx_http_keyward_equal(&asked->environment,
+                                     &question->environment);
 }
 
 

@@ -51,6 +51,58 @@ ngx_http_keyward_set_path(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
 
 char *
+ngx_http_keyward_set_state(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_keyward_loc_conf_t *klcf = conf;
+
+    ngx_int_t   keys;
+    ngx_str_t  *value;
+
+    (void) cmd;
+
+    if (klcf->state.value.data) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    if (value[1].len == 0) {
+        return "needs a path, or \"off\"";
+    }
+
+    ngx_http_keyward_note_place(cf, &klcf->state);
+
+    if (cf->args->nelts == 3) {
+
+        if (ngx_strncmp(value[2].data, "keys=", 5) != 0) {
+            return "takes nothing but \"keys=NUMBER\" behind the path";
+        }
+
+        keys = ngx_atoi(value[2].data + 5, value[2].len - 5);
+
+        if (keys == NGX_ERROR || keys == 0) {
+            return "has an invalid number of keys";
+        }
+
+        klcf->state_keys = (ngx_uint_t) keys;
+    }
+
+    if (ngx_strcmp(value[1].data, "off") == 0) {
+        ngx_str_set(&klcf->state.value, "");
+        return NGX_CONF_OK;
+    }
+
+    klcf->state.value = value[1];
+
+    if (ngx_conf_full_name(cf->cycle, &klcf->state.value, 1) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+char *
 ngx_http_keyward_set_realm(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_http_keyward_loc_conf_t *klcf = conf;

@@ -9,8 +9,10 @@
 
 static ngx_http_keyward_engine_t *ngx_http_keyward_find(ngx_conf_t *cf,
     ngx_http_keyward_loc_conf_t *conf);
+static ngx_int_t ngx_http_keyward_check_version(ngx_conf_t *cf);
 static ngx_http_keyward_setting_t *ngx_http_keyward_culprit(
     ngx_http_keyward_engine_t *engine, keyward_error *error);
+static ngx_uint_t ngx_http_keyward_mentions(keyward_error *error, char *text);
 static void ngx_http_keyward_close(void *data);
 static ngx_int_t ngx_http_keyward_share(ngx_conf_t *cf,
     ngx_http_keyward_engine_t *engine);
@@ -32,6 +34,10 @@ ngx_http_keyward_open(ngx_conf_t *cf, ngx_http_keyward_loc_conf_t *conf)
     engine = ngx_http_keyward_find(cf, conf);
     if (engine) {
         return engine;
+    }
+
+    if (ngx_http_keyward_check_version(cf) != NGX_OK) {
+        return NULL;
     }
 
     kmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_keyward_module);
@@ -60,7 +66,9 @@ ngx_http_keyward_open(ngx_conf_t *cf, ngx_http_keyward_loc_conf_t *conf)
     /* all of it, so that -t finds all damage, and workers need not look */
     options.check = KEYWARD_CHECK_WHOLE;
 
-    if (engine->state.value.data) {
+    options.state_slots = conf->state_keys;
+
+    if (engine->state.value.len) {
         ngx_http_keyward_bytes(options.state_path, &engine->state.value);
 
     } else {
@@ -115,47 +123,80 @@ ngx_http_keyward_find(ngx_conf_t *cf, ngx_http_keyward_loc_conf_t *conf)
     kmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_keyward_module);
     engines = kmcf->engines.elts;
 
-#define same(name)                                                            \
-    (engines[i]->name.value.len == conf->name.value.len                       \
-     && ngx_strncmp(engines[i]->name.value.data, conf->name.value.data,       \
-                    conf->name.value.len)                                     \
-        == 0)
-
     for (i = 0; i < kmcf->engines.nelts; i++) {
-        if (same(snapshot) && same(keyring) && same(state)) {
+
+        if (ngx_http_keyward_equal(&engines[i]->snapshot.value,
+                                   &conf->snapshot.value)
+            && ngx_http_keyward_equal(&engines[i]->keyring.value,
+                                      &conf->keyring.value)
+            && ngx_http_keyward_equal(&engines[i]->state.value,
+                                      &conf->state.value))
+        {
             return engines[i];
         }
     }
-
-#undef same
 
     return NULL;
 }
 
 
-/* A message about a file names it; any other is about the snapshot. */
+ngx_uint_t
+ngx_http_keyward_equal(ngx_str_t *a, ngx_str_t *b)
+{
+    return a->len == b->len
+           && (a->len == 0 || ngx_memcmp(a->data, b->data, a->len) == 0);
+}
+
+
+/* A shared library may be another one than that which the module was made for. */
+
+static ngx_int_t
+ngx_http_keyward_check_version(ngx_conf_t *cf)
+{
+    uint32_t  version;
+
+    version = keyward_abi_version();
+
+    if (version >> 16 == KEYWARD_ABI_VERSION >> 16
+        && (version & 0xffff) >= (KEYWARD_ABI_VERSION & 0xffff))
+    {
+        return NGX_OK;
+    }
+
+    ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                  "keyward: this module needs the library's interface %d.%d, "
+                  "and libkeyward %s has %uD.%uD",
+                  KEYWARD_ABI_VERSION >> 16, KEYWARD_ABI_VERSION & 0xffff,
+                  keyward_version(), version >> 16, version & 0xffff);
+
+    return NGX_ERROR;
+}
+
+
+/* Which of its files a message is about. */
 
 static ngx_http_keyward_setting_t *
 ngx_http_keyward_culprit(ngx_http_keyward_engine_t *engine,
     keyward_error *error)
 {
-    ngx_uint_t                   i;
-    ngx_http_keyward_setting_t  *settings[2];
+    if (ngx_http_keyward_mentions(error, "state file")) {
+        return &engine->state;
+    }
 
-    settings[0] = &engine->keyring;
-    settings[1] = &engine->state;
-
-    for (i = 0; i < 2; i++) {
-        if (settings[i]->value.len
-            && ngx_strnstr((u_char *) error->message,
-                           (char *) settings[i]->value.data,
-                           error->message_len))
-        {
-            return settings[i];
-        }
+    if (ngx_http_keyward_mentions(error, (char *) engine->keyring.value.data))
+    {
+        return &engine->keyring;
     }
 
     return &engine->snapshot;
+}
+
+
+static ngx_uint_t
+ngx_http_keyward_mentions(keyward_error *error, char *text)
+{
+    return ngx_strnstr((u_char *) error->message, text, error->message_len)
+           != NULL;
 }
 
 

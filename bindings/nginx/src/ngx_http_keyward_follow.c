@@ -35,6 +35,7 @@ static void ngx_http_keyward_read(ngx_http_keyward_engine_t *engine,
     keyward_engine_info *info);
 static void ngx_http_keyward_adopt(ngx_http_keyward_engine_t *engine,
     keyward_engine_info *info, ngx_log_t *log);
+static void ngx_http_keyward_leave(void *data);
 static void ngx_http_keyward_tick(ngx_event_t *event);
 static void *ngx_http_keyward_follow(void *data);
 static void ngx_http_keyward_wait(ngx_http_keyward_main_conf_t *kmcf);
@@ -45,6 +46,7 @@ ngx_int_t
 ngx_http_keyward_init_process(ngx_cycle_t *cycle)
 {
     ngx_uint_t                      i;
+    ngx_pool_cleanup_t             *cln;
     keyward_engine_info             info;
     ngx_http_keyward_engine_t     **engines;
     ngx_http_keyward_follower_t    *follower;
@@ -82,9 +84,19 @@ ngx_http_keyward_init_process(ngx_cycle_t *cycle)
         ngx_http_keyward_adopt(engines[i], &info, cycle->log);
     }
 
+    /* the engines go with the cycle's pool, so the thread goes before */
+
+    cln = ngx_pool_cleanup_add(cycle->pool, 0);
+    if (cln == NULL) {
+        return NGX_ERROR;
+    }
+
     if (ngx_http_keyward_start(kmcf, 0) != NGX_OK) {
         return NGX_ERROR;
     }
+
+    cln->handler = ngx_http_keyward_leave;
+    cln->data = kmcf;
 
     follower = kmcf->follower;
 
@@ -104,23 +116,16 @@ ngx_http_keyward_init_process(ngx_cycle_t *cycle)
 }
 
 
-void
-ngx_http_keyward_exit_process(ngx_cycle_t *cycle)
+static void
+ngx_http_keyward_leave(void *data)
 {
-    ngx_http_keyward_main_conf_t  *kmcf;
+    ngx_http_keyward_main_conf_t  *kmcf = data;
 
-    kmcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_http_keyward_module);
-
-    /* the engines go with the cycle's pool, so the thread goes before */
-
-    if (kmcf && kmcf->follower) {
-
-        if (kmcf->follower->timer.timer_set) {
-            ngx_del_timer(&kmcf->follower->timer);
-        }
-
-        ngx_http_keyward_stop(kmcf);
+    if (kmcf->follower->timer.timer_set) {
+        ngx_del_timer(&kmcf->follower->timer);
     }
+
+    ngx_http_keyward_stop(kmcf);
 }
 
 

@@ -34,10 +34,10 @@ static ngx_command_t  ngx_http_keyward_commands[] = {
       NULL },
 
     { ngx_string("keyward_state"),
-      NGX_HTTP_KEYWARD_ANY_CONF|NGX_CONF_TAKE1,
-      ngx_http_keyward_set_path,
+      NGX_HTTP_KEYWARD_ANY_CONF|NGX_CONF_TAKE12,
+      ngx_http_keyward_set_state,
       NGX_HTTP_LOC_CONF_OFFSET,
-      offsetof(ngx_http_keyward_loc_conf_t, state),
+      0,
       NULL },
 
     { ngx_string("keyward_reload"),
@@ -118,7 +118,7 @@ ngx_module_t  ngx_http_keyward_module = {
     ngx_http_keyward_init_process,         /* init process */
     NULL,                                  /* init thread */
     NULL,                                  /* exit thread */
-    ngx_http_keyward_exit_process,         /* exit process */
+    NULL,                                  /* exit process */
     NULL,                                  /* exit master */
     NGX_MODULE_V1_PADDING
 };
@@ -202,7 +202,12 @@ ngx_http_keyward_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 
     ngx_http_keyward_merge_setting(&conf->snapshot, &prev->snapshot);
     ngx_http_keyward_merge_setting(&conf->keyring, &prev->keyring);
-    ngx_http_keyward_merge_setting(&conf->state, &prev->state);
+
+    if (conf->state.value.data == NULL) {
+        conf->state = prev->state;
+        conf->state_keys = prev->state_keys;
+    }
+
     ngx_http_keyward_merge_setting(&conf->realm, &prev->realm);
     ngx_http_keyward_merge_setting(&conf->environment_set,
                                    &prev->environment_set);

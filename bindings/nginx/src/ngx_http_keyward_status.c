@@ -12,33 +12,9 @@
 /* Bytes of one snapshot's report besides its path and its error. */
 #define NGX_HTTP_KEYWARD_REPORT  4096
 
-/* As many numbers as reasons have, and room for those to come. */
-#define NGX_HTTP_KEYWARD_REASONS  64
-
 /* Lines of the Prometheus format that name a snapshot. */
 #define NGX_HTTP_KEYWARD_LINES  (NGX_HTTP_KEYWARD_REASONS + 16)
 
-
-typedef uint64_t (*ngx_http_keyward_number_pt)(ngx_http_keyward_engine_t *);
-
-
-typedef struct {
-    const char                  *name;
-    const char                  *help;
-    ngx_http_keyward_number_pt   number;
-} ngx_http_keyward_gauge_t;
-
-
-static uint64_t ngx_http_keyward_get_generation(ngx_http_keyward_engine_t *e);
-static uint64_t ngx_http_keyward_get_created(ngx_http_keyward_engine_t *e);
-static uint64_t ngx_http_keyward_get_age(ngx_http_keyward_engine_t *e);
-static uint64_t ngx_http_keyward_get_max_age(ngx_http_keyward_engine_t *e);
-static uint64_t ngx_http_keyward_get_keys(ngx_http_keyward_engine_t *e);
-static uint64_t ngx_http_keyward_get_bytes(ngx_http_keyward_engine_t *e);
-static uint64_t ngx_http_keyward_get_retired(ngx_http_keyward_engine_t *e);
-static uint64_t ngx_http_keyward_get_displaced(ngx_http_keyward_engine_t *e);
-static uint64_t ngx_http_keyward_get_failed(ngx_http_keyward_engine_t *e);
-static uint64_t ngx_http_keyward_get_usable(ngx_http_keyward_engine_t *e);
 
 static ngx_uint_t ngx_http_keyward_wants_prometheus(ngx_http_request_t *r);
 static size_t ngx_http_keyward_report_size(ngx_http_keyward_main_conf_t *kmcf);
@@ -46,58 +22,6 @@ static u_char *ngx_http_keyward_json(u_char *p, u_char *last,
     ngx_http_keyward_main_conf_t *kmcf);
 static u_char *ngx_http_keyward_json_snapshot(u_char *p, u_char *last,
     ngx_http_keyward_engine_t *engine);
-static u_char *ngx_http_keyward_prometheus(u_char *p, u_char *last,
-    ngx_http_keyward_main_conf_t *kmcf);
-static u_char *ngx_http_keyward_escape(u_char *p, u_char *last,
-    const u_char *data, size_t len);
-static ngx_uint_t ngx_http_keyward_count(ngx_http_keyward_engine_t *engine,
-    uint64_t *counts);
-
-
-static const ngx_http_keyward_gauge_t  ngx_http_keyward_gauges[] = {
-
-    { "keyward_generation",
-      "Generation of the snapshot that this worker decides from.",
-      ngx_http_keyward_get_generation },
-
-    { "keyward_usable",
-      "1 where requests can be decided, 0 where they are all unavailable.",
-      ngx_http_keyward_get_usable },
-
-    { "keyward_reload_failed",
-      "1 where the file was not good when it was last looked at.",
-      ngx_http_keyward_get_failed },
-
-    { "keyward_snapshot_created_timestamp_seconds",
-      "When the snapshot was made.",
-      ngx_http_keyward_get_created },
-
-    { "keyward_snapshot_age_seconds",
-      "How long ago the snapshot was made.",
-      ngx_http_keyward_get_age },
-
-    { "keyward_snapshot_max_age_seconds",
-      "The age past which it is not used; 0: none.",
-      ngx_http_keyward_get_max_age },
-
-    { "keyward_snapshot_bytes",
-      "Size of the snapshot.",
-      ngx_http_keyward_get_bytes },
-
-    { "keyward_keys",
-      "Keys in the snapshot.",
-      ngx_http_keyward_get_keys },
-
-    { "keyward_retired_generations",
-      "Old generations that are still in memory.",
-      ngx_http_keyward_get_retired },
-
-    { "keyward_limiter_displaced",
-      "Keys whose rate was forgotten for want of room.",
-      ngx_http_keyward_get_displaced },
-
-    { NULL, NULL, NULL }
-};
 
 
 ngx_int_t
@@ -291,7 +215,8 @@ ngx_http_keyward_json_snapshot(u_char *p, u_char *last,
                      "\"max_age\":%uL,\"since\":%uL,\"keys\":%uL,"
                      "\"realms\":%uL,\"bytes\":%uL,\"mapped\":%s,"
                      "\"retired\":%uL,\"limiter_slots\":%uL,"
-                     "\"limiter_displaced\":%uL,\"error\":",
+                     "\"limiter_displaced\":%uL,\"usage_displaced\":%uL,"
+                     "\"error\":",
                      ngx_http_keyward_get_usable(engine) ? "true" : "false",
                      info->generation, info->base_generation,
                      ngx_http_keyward_get_created(engine),
@@ -300,7 +225,7 @@ ngx_http_keyward_json_snapshot(u_char *p, u_char *last,
                      info->realms, info->bytes,
                      (info->flags & KEYWARD_INFO_MAPPED) ? "true" : "false",
                      info->retired, info->limiter_slots,
-                     info->limiter_displaced);
+                     info->limiter_displaced, info->state_displaced);
 
     if (info->last_error) {
         p = ngx_slprintf(p, last, "{\"status\":\"%s\",\"at\":%uL,"
@@ -329,56 +254,9 @@ ngx_http_keyward_json_snapshot(u_char *p, u_char *last,
 }
 
 
-static u_char *
-ngx_http_keyward_prometheus(u_char *p, u_char *last,
-    ngx_http_keyward_main_conf_t *kmcf)
-{
-    uint64_t                          counts[NGX_HTTP_KEYWARD_REASONS];
-    ngx_uint_t                        i, k, n;
-    ngx_http_keyward_engine_t       **engines;
-    const ngx_http_keyward_gauge_t   *gauge;
-
-    engines = kmcf->engines.elts;
-
-    for (gauge = ngx_http_keyward_gauges; gauge->name; gauge++) {
-
-        p = ngx_slprintf(p, last, "# HELP %s %s\n# TYPE %s gauge\n",
-                         gauge->name, gauge->help, gauge->name);
-
-        for (i = 0; i < kmcf->engines.nelts; i++) {
-            p = ngx_slprintf(p, last, "%s{snapshot=\"", gauge->name);
-            p = ngx_http_keyward_escape(p, last,
-                                        engines[i]->snapshot.value.data,
-                                        engines[i]->snapshot.value.len);
-            p = ngx_slprintf(p, last, "\"} %uL\n", gauge->number(engines[i]));
-        }
-    }
-
-    p = ngx_slprintf(p, last,
-                     "# HELP keyward_decisions_total Requests by reason.\n"
-                     "# TYPE keyward_decisions_total counter\n");
-
-    for (i = 0; i < kmcf->engines.nelts; i++) {
-
-        n = ngx_http_keyward_count(engines[i], counts);
-
-        for (k = 1; k < n; k++) {
-            p = ngx_slprintf(p, last, "keyward_decisions_total{snapshot=\"");
-            p = ngx_http_keyward_escape(p, last,
-                                        engines[i]->snapshot.value.data,
-                                        engines[i]->snapshot.value.len);
-            p = ngx_slprintf(p, last, "\",reason=\"%s\"} %uL\n",
-                             keyward_reason_name((uint32_t) k), counts[k]);
-        }
-    }
-
-    return p;
-}
-
-
 /* How many reasons there are, with the number that means none. */
 
-static ngx_uint_t
+ngx_uint_t
 ngx_http_keyward_count(ngx_http_keyward_engine_t *engine, uint64_t *counts)
 {
     ngx_uint_t  n;
@@ -401,7 +279,7 @@ ngx_http_keyward_count(ngx_http_keyward_engine_t *engine, uint64_t *counts)
 
 /* For JSON, and for labels, which take the same escapes. */
 
-static u_char *
+u_char *
 ngx_http_keyward_escape(u_char *p, u_char *last, const u_char *data,
     size_t len)
 {
@@ -416,83 +294,4 @@ ngx_http_keyward_escape(u_char *p, u_char *last, const u_char *data,
     }
 
     return (u_char *) ngx_escape_json(p, src, len);
-}
-
-
-static uint64_t
-ngx_http_keyward_get_generation(ngx_http_keyward_engine_t *e)
-{
-    return e->info.generation;
-}
-
-
-static uint64_t
-ngx_http_keyward_get_usable(ngx_http_keyward_engine_t *e)
-{
-    return (e->info.flags & KEYWARD_INFO_LOADED)
-           && !(e->info.flags & KEYWARD_INFO_DAMAGED)
-           && !e->stale
-           && (e->info.max_age == 0
-               || ngx_http_keyward_get_age(e) <= e->info.max_age);
-}
-
-
-static uint64_t
-ngx_http_keyward_get_failed(ngx_http_keyward_engine_t *e)
-{
-    return e->info.last_error != 0;
-}
-
-
-static uint64_t
-ngx_http_keyward_get_created(ngx_http_keyward_engine_t *e)
-{
-    return (uint64_t) e->info.created / 1000000000;
-}
-
-
-static uint64_t
-ngx_http_keyward_get_age(ngx_http_keyward_engine_t *e)
-{
-    uint64_t  now, created;
-
-    now = (uint64_t) ngx_time();
-    created = ngx_http_keyward_get_created(e);
-
-    return (created && created < now) ? now - created : 0;
-}
-
-
-static uint64_t
-ngx_http_keyward_get_max_age(ngx_http_keyward_engine_t *e)
-{
-    return e->info.max_age;
-}
-
-
-static uint64_t
-ngx_http_keyward_get_keys(ngx_http_keyward_engine_t *e)
-{
-    return e->info.keys;
-}
-
-
-static uint64_t
-ngx_http_keyward_get_bytes(ngx_http_keyward_engine_t *e)
-{
-    return e->info.bytes;
-}
-
-
-static uint64_t
-ngx_http_keyward_get_retired(ngx_http_keyward_engine_t *e)
-{
-    return e->info.retired;
-}
-
-
-static uint64_t
-ngx_http_keyward_get_displaced(ngx_http_keyward_engine_t *e)
-{
-    return e->info.limiter_displaced;
 }
