@@ -30,7 +30,7 @@ pub const LENGTH: usize = 40;
 pub const MOST: u64 = 99_999_999;
 
 /// One key in so many has a rate limit; the measures choose between them.
-const LIMITED: u64 = 16;
+pub const LIMITED: u64 = 16;
 /// Keys of one tenant.
 const PER_TENANT: u64 = 10;
 /// Lists of addresses that keys share.

@@ -55,6 +55,15 @@ pub fn open(path: &Path, mode: Mode, keys: u64) -> Result<Engine, Error> {
     Engine::open(path, keyring()?, options).map_err(Error::snapshot)
 }
 
+/// An engine for the snapshot at `path` that counts in a state file with twice as much room as `active` keys need.
+pub fn open_counting(path: &Path, mode: Mode, state: &Path, active: u64) -> Result<Engine, Error> {
+    let state_slots = usize::try_from(active * 2).unwrap_or(usize::MAX);
+    let options = Options { mode, state: Some(state.to_owned()), state_slots, ..Options::default() };
+    let engine = Engine::open(path, keyring()?, options).map_err(Error::snapshot)?;
+    engine.check().map_err(Error::snapshot)?;
+    Ok(engine)
+}
+
 /// The snapshot at `path`, checked whole, to look keys up in without the gates.
 pub fn snapshot(path: &Path, mode: Mode) -> Result<Snapshot, Error> {
     Snapshot::open(Bytes::open(&File::open(path)?, mode)?, Check::Whole).map_err(Error::snapshot)

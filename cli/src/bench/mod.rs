@@ -29,7 +29,7 @@ use std::time::{Duration, Instant};
 ///
 /// Builds a snapshot of that many keys in a temporary folder, and measures everything that a verify does
 /// beside H, one keyed BLAKE3 of a key, and M, one dependent random read of a cache line in memory of the
-/// index's size, and beside other stores. Ten million keys take a few minutes, 6 GB of memory and 4 GB of
+/// index's size, and beside other stores. Ten million keys take a few minutes, 7 GB of memory and 5 GB of
 /// disk.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -132,6 +132,9 @@ fn measure(arguments: &Arguments) -> Result<Report, Error> {
     let open = generations::open(&path, mode, keys)?;
     let engine = store::open(&path, mode, keys)?;
     engine.check().map_err(Error::snapshot)?;
+    let [all, few] = rounds::Stage::active(keys);
+    let counting = store::open_counting(&path, mode, &folder.path().join("state"), all)?;
+    let last_use = store::open_counting(&path, mode, &folder.path().join("last-use"), few)?;
     let snapshot = store::snapshot(&path, mode)?;
 
     line.start("filling the stores beside it");
@@ -151,9 +154,16 @@ fn measure(arguments: &Arguments) -> Result<Report, Error> {
     line.start("measuring");
     let clock = Clock::new();
     let tick = |done, of| line.tick(done, of);
-    let stage = rounds::Stage { keys, engine: &engine, snapshot: &snapshot, peers: &peers };
+    let stage = rounds::Stage {
+        keys,
+        engine: &engine,
+        snapshot: &snapshot,
+        peers: &peers,
+        counting: &counting,
+        last_use: &last_use,
+    };
     let rows = rounds::measure(&stage, chase, clock, &tick)?;
-    drop((snapshot, peers));
+    drop((snapshot, peers, counting, last_use));
     line.start("measuring threads");
     let threads = usize::from(arguments.threads);
     let throughput = threads::measure(&engine, keys, threads, &tick);

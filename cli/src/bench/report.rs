@@ -1,7 +1,7 @@
 //! What came out, for people and for programs.
 
 use super::generations::Reloads;
-use super::rounds::{HASH, READ, Row};
+use super::rounds::{ALL_ACTIVE, Counted, FEW_ACTIVE, HASH, NEW_SECOND, READ, Row, SAME_SECOND, Stage};
 use super::threads::Throughput;
 use keyward::snapshot::Mode;
 use serde_json::{Map, Value, json};
@@ -63,6 +63,24 @@ impl Report {
         self.median(HASH) + self.median(READ)
     }
 
+    /// What `row` costs more than `base`, as a part of `base`.
+    fn more(&self, row: &str, base: &str) -> f64 {
+        self.median(row) / self.median(base) - 1.0
+    }
+
+    fn counted_json(&self, active: u64, names: &Counted) -> Value {
+        let number = |name| tenths(self.median(name));
+        json!({
+            "keys": active,
+            "plain_ns": number(names.plain),
+            "usage_ns": number(names.usage),
+            "usage_more": thousandths(self.more(names.usage, names.plain)),
+            "plain_limited_ns": number(names.plain_limited),
+            "usage_limited_ns": number(names.limited),
+            "usage_limited_more": thousandths(self.more(names.limited, names.plain_limited)),
+        })
+    }
+
     fn keys_per_second(&self) -> f64 {
         self.keys as f64 / self.build.seconds
     }
@@ -104,6 +122,15 @@ impl Report {
         put(
             "peers",
             peers.map(|row| (row.name.to_owned(), self.row_json(row))).collect::<Map<_, _>>().into(),
+        );
+        let [all, few] = Stage::active(self.keys);
+        put(
+            "state",
+            json!({
+                "all": self.counted_json(all, &ALL_ACTIVE),
+                "few": self.counted_json(few, &FEW_ACTIVE),
+                "last_use_more": thousandths(self.more(NEW_SECOND, SAME_SECOND)),
+            }),
         );
         put("threads", json!(self.threads));
         put("threads_speedup", thousandths(self.throughput.speedup()));
@@ -157,6 +184,17 @@ impl Report {
         for (name, title) in PEERS {
             line(title, self.row(name))?;
         }
+        for (active, names) in Stage::active(self.keys).into_iter().zip([ALL_ACTIVE, FEW_ACTIVE]) {
+            writeln!(output, "\nstate file, {active} active keys")?;
+            let mut line = |title: &str, row: &str, base: &str| {
+                let (row, base, more) = (self.median(row), self.median(base), self.more(row, base) * 100.0);
+                writeln!(output, "  {title:36} {row:9.1} {base:9.1} without {more:+6.1} %")
+            };
+            line("usage", names.usage, names.plain)?;
+            line("usage and limit", names.limited, names.plain_limited)?;
+        }
+        let more = self.more(NEW_SECOND, SAME_SECOND) * 100.0;
+        writeln!(output, "  last use, a new second each request  {more:+6.1} %")?;
         let (one, all) = (self.throughput.one / 1e6, self.throughput.all / 1e6);
         writeln!(output)?;
         let threads = self.threads;

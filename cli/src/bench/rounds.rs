@@ -5,14 +5,16 @@ use super::clock::{Clock, quantile};
 use keyward::digest::Digest;
 use keyward::engine::Engine;
 use keyward::reason::Reason;
+use keyward::request::Request;
 use keyward::request::credential::{Extractor, Form, Scratch, Source};
 use keyward::snapshot::Snapshot;
+use keyward::time::Timestamp;
 use keyward_benches::chain::Chain;
 use keyward_benches::chase::Chase;
 use keyward_benches::peers::Peer;
 use keyward_benches::random::Random;
 use keyward_benches::requests::{BATCH, Batch, Kind};
-use keyward_benches::{Error, store};
+use keyward_benches::{Error, keys, store};
 use std::hint::black_box;
 
 /// How often each is measured in turn.
@@ -96,6 +98,20 @@ pub(super) struct Stage<'a> {
     pub(super) engine: &'a Engine,
     pub(super) snapshot: &'a Snapshot,
     pub(super) peers: &'a [Box<dyn Peer>],
+    /// One that counts usage and limits in a state file.
+    pub(super) counting: &'a Engine,
+    /// Another, for requests of other times.
+    pub(super) last_use: &'a Engine,
+}
+
+/// The most keys that are active at one time where counting is measured: there is room for twice as many.
+const MOST_ACTIVE: u64 = 1_000_000;
+
+impl Stage<'_> {
+    /// Keys that are active at one time, where all are and where few are.
+    pub(super) fn active(keys: u64) -> [u64; 2] {
+        [keys.min(MOST_ACTIVE), keys.min(2000)]
+    }
 }
 
 /// The names of H and M among the rows.
@@ -132,6 +148,13 @@ pub(super) fn measure(
             Some(entry.attributes().environment)
         }),
     ];
+    let [all, few] = Stage::active(stage.keys);
+    subjects.extend(stage.counting(ALL_ACTIVE, [all, all], clock));
+    // Of few, as many with a limit as there are in all.
+    let among = few.saturating_mul(keys::LIMITED).min(stage.keys);
+    subjects.extend(stage.counting(FEW_ACTIVE, [few, among], clock));
+    subjects.push(stage.verify_at(SAME_SECOND, few, 0, clock));
+    subjects.push(stage.verify_at(NEW_SECOND, few, 1, clock));
     for peer in stage.peers {
         subjects.push(stage.lookup(peer.name(), Kind::Allowed, clock, |digest| {
             let [first, ..] = peer.get(digest.as_bytes())?;
@@ -147,7 +170,80 @@ pub(super) fn measure(
     Ok(subjects.into_iter().map(Subject::row).collect())
 }
 
+/// The names of rows about counting.
+pub(super) struct Counted {
+    /// Verifies that count no use of a key, beside those that do.
+    pub(super) plain: &'static str,
+    pub(super) usage: &'static str,
+    /// The same of as many keys as have a limit, and of those.
+    pub(super) plain_limited: &'static str,
+    pub(super) limited: &'static str,
+}
+
+/// All keys are active.
+pub(super) const ALL_ACTIVE: Counted = Counted {
+    plain: "all_plain",
+    usage: "all_usage",
+    plain_limited: "all_plain_limited",
+    limited: "all_usage_limited",
+};
+/// Few are.
+pub(super) const FEW_ACTIVE: Counted = Counted {
+    plain: "few_plain",
+    usage: "few_usage",
+    plain_limited: "few_plain_limited",
+    limited: "few_usage_limited",
+};
+/// Counted requests that all come in one second, and each in a second of its own, so that each changes when the
+/// key was last used.
+pub(super) const SAME_SECOND: &str = "same_second";
+pub(super) const NEW_SECOND: &str = "new_second";
+
 impl<'a> Stage<'a> {
+    /// Verifies with and without counting, of so many active keys, and of those among so many that have a limit.
+    fn counting(&self, names: Counted, [active, among]: [u64; 2], clock: Clock) -> Vec<Subject<'_>> {
+        let limited = keys::limited_among(among).max(1);
+        vec![
+            self.verify_of(names.plain, self.engine, Kind::Allowed, active, clock),
+            self.verify_of(names.usage, self.counting, Kind::Allowed, active, clock),
+            self.verify_of(names.plain_limited, self.engine, Kind::Allowed, limited, clock),
+            self.verify_of(names.limited, self.counting, Kind::Limited, among, clock),
+        ]
+    }
+
+    /// Verifies that are counted, each `step` seconds after the one before it.
+    fn verify_at(&self, name: &'static str, active: u64, step: u64, clock: Clock) -> Subject<'_> {
+        let mut second = Timestamp::coarse_now().seconds();
+        Subject::new(name, move |random| {
+            let batch = Batch::new(Kind::Allowed, active, random);
+            let headers = batch.headers();
+            let requests = batch.requests(&headers).map(|request| {
+                second += step;
+                Request { now: Some(Timestamp::from_seconds(second)), ..request }
+            });
+            let all = || requests.iter().for_each(|request| drop(black_box(self.last_use.verify(request))));
+            clock.time(all) / BATCH as f64
+        })
+    }
+
+    /// Verifies of the first `active` keys.
+    fn verify_of<'s>(
+        &'s self,
+        name: &'static str,
+        engine: &'s Engine,
+        kind: Kind,
+        active: u64,
+        clock: Clock,
+    ) -> Subject<'s> {
+        Subject::new(name, move |random| {
+            let batch = Batch::new(kind, active, random);
+            let headers = batch.headers();
+            let requests = batch.requests(&headers);
+            let all = || requests.iter().for_each(|request| drop(black_box(engine.verify(request))));
+            clock.time(all) / BATCH as f64
+        })
+    }
+
     /// Whole verifies, header list in and verdict out.
     fn verify<'s>(&'s self, name: &'static str, kind: Kind, clock: Clock) -> Subject<'s> {
         Subject::new(name, move |random| {
