@@ -1,11 +1,13 @@
 //! A snapshot that is open: its bytes in memory, checked, and what can be asked of them.
 
+mod open;
 mod pages;
 mod structure;
 mod view;
 
 pub use crate::memory::Mode;
-pub use view::{CredentialPlace, Damaged, Entry, PepperEntry, Scopes, Snapshot, SnapshotError};
+pub use open::SnapshotError;
+pub use view::{CredentialPlace, Damaged, Entry, PepperEntry, Scopes, Snapshot};
 
 /// When the hashes of a snapshot's pages are compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]

@@ -2,14 +2,12 @@
 //! [`Damaged`] where they were not what was written or cannot be what they say.
 
 use super::pages::Pages;
-use super::{Check, SMALL};
 use crate::digest::Digest;
-use crate::format::header::{FormatError, Header, Kind, Section};
-use crate::format::record::{Attributes, PEPPER_LENGTH, Packed, RECORD_LENGTH, Slot};
+use crate::format::header::{Header, Section};
+use crate::format::record::{Attributes, Packed, RECORD_LENGTH, Slot};
 use crate::format::table::Table;
-use crate::format::{HASH_LENGTH, PAGE, bytes_at, home, id_place, id_prefix, u32_at};
-use crate::memory::Bytes;
-use crate::realm::{Configuration, Realm};
+use crate::format::{HASH_LENGTH, PAGE, home, id_place, id_prefix, u32_at};
+use crate::realm::Realm;
 use crate::request::address::in_ranges;
 use hashbrown::HashMap;
 use std::net::IpAddr;
@@ -23,17 +21,6 @@ use thiserror::Error;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("the snapshot is damaged")]
 pub struct Damaged;
-
-/// Why a snapshot cannot be used.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum SnapshotError {
-    /// The bytes are not a snapshot, or not a whole one.
-    #[error(transparent)]
-    Format(#[from] FormatError),
-    /// The configuration in it is not one that keyward writes.
-    #[error("the snapshot's configuration cannot be used: {0}")]
-    Realms(String),
-}
 
 /// A record that was found: the slot that it stands in, and what it says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,7 +45,7 @@ impl Entry {
 #[derive(Clone, Copy)]
 pub(super) struct Placed {
     pub(super) table: Table,
-    offset: u64,
+    pub(super) offset: u64,
 }
 
 /// The tables of a snapshot.
@@ -81,18 +68,18 @@ pub struct CredentialPlace {
 
 /// An open snapshot.
 pub struct Snapshot {
-    pages: Pages,
-    header: Header,
-    hash: [u8; HASH_LENGTH],
-    realms: Vec<Realm>,
-    credentials: Vec<CredentialPlace>,
-    peppers: Vec<PepperEntry>,
-    scope_numbers: HashMap<Box<str>, u32>,
-    tables: Tables,
-    index: Section,
-    id_places: Section,
-    ids: Section,
-    id_index: Section,
+    pub(super) pages: Pages,
+    pub(super) header: Header,
+    pub(super) hash: [u8; HASH_LENGTH],
+    pub(super) realms: Vec<Realm>,
+    pub(super) credentials: Vec<CredentialPlace>,
+    pub(super) peppers: Vec<PepperEntry>,
+    pub(super) scope_numbers: HashMap<Box<str>, u32>,
+    pub(super) tables: Tables,
+    pub(super) index: Section,
+    pub(super) id_places: Section,
+    pub(super) ids: Section,
+    pub(super) id_index: Section,
 }
 
 /// Which pepper digests were made with.
@@ -107,140 +94,11 @@ pub struct PepperEntry {
 /// Records that are sent for ahead of a lookup.
 const PREFETCHED: usize = 8;
 
-fn usize_range(range: Range<u64>) -> Option<Range<usize>> {
+pub(super) fn usize_range(range: Range<u64>) -> Option<Range<usize>> {
     Some(usize::try_from(range.start).ok()?..usize::try_from(range.end).ok()?)
 }
 
-fn malformed(what: &'static str) -> SnapshotError {
-    FormatError::Malformed { what }.into()
-}
-
 impl Snapshot {
-    /// Opens the snapshot that `bytes` are. A file that is damaged, truncated, foreign or of another
-    /// version is refused whole.
-    pub fn open(bytes: Bytes, check: Check) -> Result<Self, SnapshotError> {
-        let header = Header::read(&bytes, bytes.len() as u64)?;
-        let hash = Header::hash(&bytes).ok_or(FormatError::Empty)?;
-        let list = header.section(Kind::PageHashes);
-        let hashes =
-            usize_range(list.offset..list.offset + list.length).ok_or(malformed("it is too long"))?;
-        check_hash_list(&bytes, &header, &hashes)?;
-        let whole = check == Check::Whole || bytes.len() as u64 <= SMALL;
-        let pages = Pages::new(bytes, hashes);
-        if whole {
-            for section in &header.sections {
-                let range = usize_range(section.offset..section.offset + section.length);
-                if !range.is_some_and(|range| pages.check(range)) {
-                    return Err(FormatError::Hash { part: part_name(section.kind) }.into());
-                }
-            }
-            // Every page belongs to a section.
-            pages.mark_checked();
-        }
-        let snapshot = Self::read(pages, header, hash)?;
-        if whole {
-            snapshot.check_structure()?;
-        }
-        Ok(snapshot)
-    }
-
-    /// Opens the snapshot that `bytes` are and checks all of it, as [`Snapshot::open`] with [`Check::Whole`]
-    /// does, and several times as quickly where it is much like `good`, all of which was checked before: what
-    /// did not change is compared with what is known to be good.
-    pub fn open_like(bytes: Bytes, good: &Self) -> Result<Self, SnapshotError> {
-        let header = Header::read(&bytes, bytes.len() as u64)?;
-        if !(good.is_checked() && header.has_layout_of(&good.header)) {
-            return Self::open(bytes, Check::Whole);
-        }
-        let hash = Header::hash(&bytes).ok_or(FormatError::Empty)?;
-        let list = header.section(Kind::PageHashes);
-        let hashes =
-            usize_range(list.offset..list.offset + list.length).ok_or(malformed("it is too long"))?;
-        check_hash_list(&bytes, &header, &hashes)?;
-        let pages = Pages::new(bytes, hashes);
-        let Some(changed) = pages.check_all_like(&good.pages) else {
-            // Once more from the start, for the name of the part that is damaged.
-            let part = header.sections.iter().find(|section| {
-                let range = usize_range(section.offset..section.offset + section.length);
-                !range.is_some_and(|range| pages.check(range))
-            });
-            return Err(FormatError::Hash { part: part.map_or("pages", |part| part_name(part.kind)) }.into());
-        };
-        let snapshot = Self::read(pages, header, hash)?;
-        if !snapshot.differs_in_attributes_alone(good, &changed) {
-            snapshot.check_structure()?;
-        }
-        Ok(snapshot)
-    }
-
-    fn read(pages: Pages, header: Header, hash: [u8; HASH_LENGTH]) -> Result<Self, SnapshotError> {
-        let bytes_of = |kind: Kind| {
-            let section = header.section(kind);
-            usize_range(section.offset..section.offset + section.length)
-                .and_then(|range| pages.read(range))
-                .ok_or(FormatError::Hash { part: kind.name() })
-        };
-        let placed = |kind: Kind, unit| {
-            let section = header.section(kind);
-            Table::new(section.items, section.length, unit)
-                .map(|table| Placed { table, offset: section.offset })
-                .ok_or(malformed("a table is shorter than its number of items"))
-        };
-        let configuration: Configuration = serde_json::from_slice(bytes_of(Kind::Realms)?)
-            .map_err(|error| SnapshotError::Realms(error.to_string()))?;
-        // It also counts realms and credentials, whose numbers have 16 bits.
-        configuration.check().map_err(|error| SnapshotError::Realms(error.to_string()))?;
-        let Configuration { realms } = configuration;
-        if realms.len() as u64 != header.section(Kind::Realms).items {
-            return Err(malformed("the number of its realms is another"));
-        }
-        if !realms.is_sorted_by(|a, b| a.name < b.name) {
-            return Err(malformed("its realms are not in the order of their names"));
-        }
-        let places = realms.iter().zip(0u16..).flat_map(|(realm, number)| {
-            // The range last: it would count one further than the last credential, which may be 65,534.
-            let credentials = realm.credentials.iter().zip(0u16..);
-            credentials.map(move |(_, credential)| CredentialPlace { realm: number, credential })
-        });
-        let peppers = bytes_of(Kind::Peppers)?.chunks_exact(PEPPER_LENGTH).map(|entry| {
-            Some(PepperEntry { id: u32_at(entry, 0)?, check: bytes_at(entry, 8)? })
-                .filter(|_| u32_at(entry, 4) == Some(0))
-        });
-        let mut snapshot = Self {
-            credentials: places.collect(),
-            peppers: peppers
-                .collect::<Option<_>>()
-                .ok_or(malformed("reserved bytes of a pepper are not zero"))?,
-            scope_numbers: HashMap::new(),
-            tables: Tables {
-                scope_names: placed(Kind::ScopeNames, 1)?,
-                tenants: placed(Kind::Tenants, 1)?,
-                scope_sets: placed(Kind::ScopeSets, 4)?,
-                address_sets: placed(Kind::AddressSets, 8)?,
-            },
-            index: header.section(Kind::Index),
-            id_places: header.section(Kind::IdPlaces),
-            ids: header.section(Kind::Ids),
-            id_index: header.section(Kind::IdIndex),
-            realms,
-            header,
-            hash,
-            pages,
-        };
-        snapshot.scope_numbers = snapshot.read_scope_names().ok_or_else(|| match snapshot.is_damaged() {
-            true => FormatError::Hash { part: Kind::ScopeNames.name() }.into(),
-            false => malformed("the names of its scopes"),
-        })?;
-        Ok(snapshot)
-    }
-
-    fn read_scope_names(&self) -> Option<HashMap<Box<str>, u32>> {
-        let table = self.tables.scope_names.table;
-        (0..u32::try_from(table.len()).ok()?)
-            .map(|number| Some((self.text(&self.tables.scope_names, number)?.into(), number)))
-            .collect()
-    }
-
     /// What the header says.
     pub const fn header(&self) -> &Header {
         &self.header
@@ -275,22 +133,6 @@ impl Snapshot {
     /// Whether every page has been checked.
     pub fn is_checked(&self) -> bool {
         self.pages.is_checked()
-    }
-
-    /// Checks every page that was not checked yet, which also brings the file into memory, and whether
-    /// the whole can be what it says. It takes about half a second a gigabyte, may run in any thread while
-    /// others verify, and is done once.
-    pub fn check(&self) -> Result<(), FormatError> {
-        if self.pages.is_checked() {
-            return Ok(());
-        }
-        if !self.pages.check_all() {
-            let damaged = self.sections().find(|(_, good)| !good);
-            return Err(FormatError::Hash {
-                part: damaged.map_or("pages", |(section, _)| part_name(section.kind)),
-            });
-        }
-        self.check_structure().inspect_err(|_| self.pages.mark_damaged())
     }
 
     pub(super) const fn tables(&self) -> &Tables {
@@ -499,7 +341,7 @@ impl Snapshot {
         })
     }
 
-    fn text(&self, placed: &Placed, number: u32) -> Option<&str> {
+    pub(super) fn text(&self, placed: &Placed, number: u32) -> Option<&str> {
         str::from_utf8(self.item(placed, number)?).ok()
     }
 }
@@ -552,33 +394,4 @@ fn stored_list_contains(list: &[u8], address: IpAddr) -> Option<bool> {
             in_ranges(v6.len(), |at| read(v6, u128::from_le_bytes, at), &address.to_bits())
         }
     })
-}
-
-fn part_name(kind: u32) -> &'static str {
-    Kind::ALL.into_iter().find(|known| *known as u32 == kind).map_or("section of an unknown kind", Kind::name)
-}
-
-/// Compares the list of page hashes with its own hash, and each entry's hash with its part of the list.
-fn check_hash_list(bytes: &[u8], header: &Header, range: &Range<usize>) -> Result<(), SnapshotError> {
-    let damaged = |part| FormatError::Hash { part };
-    let list = header.section(Kind::PageHashes);
-    let hashes = bytes.get(range.clone()).ok_or(malformed("its list of page hashes"))?;
-    if *blake3::hash(hashes).as_bytes() != list.hash {
-        return Err(damaged(Kind::PageHashes.name()).into());
-    }
-    let padding = bytes.get(range.end..range.end.next_multiple_of(PAGE)).unwrap_or(&[]);
-    if padding.iter().any(|&byte| byte != 0) {
-        return Err(damaged(Kind::PageHashes.name()).into());
-    }
-    let mut rest = hashes;
-    for section in header.sections.iter().filter(|section| section.kind != Kind::PageHashes as u32) {
-        let length = section.length.div_ceil(PAGE as u64) as usize * HASH_LENGTH;
-        let (own, after) =
-            rest.split_at_checked(length).ok_or(malformed("its list of page hashes is too short"))?;
-        if *blake3::hash(own).as_bytes() != section.hash {
-            return Err(damaged(part_name(section.kind)).into());
-        }
-        rest = after;
-    }
-    Ok(())
 }
