@@ -46,10 +46,12 @@ mkdir -p "$work"/{c99,c++11,sanitized,fixture}
 
 say "building the command, and installing the libraries as anybody would"
 PREFIX=$work/prefix scripts/install-c.sh
-export PKG_CONFIG_PATH=$work/prefix/lib/pkgconfig
-read -ra shared < <(pkg-config --cflags --libs keyward)
+# Set for pkg-config alone: a build script that sees it changed compiles AWS-LC again.
+keyward_pc() { PKG_CONFIG_PATH=$work/prefix/lib/pkgconfig pkg-config "$@" keyward; }
+keyward_pc --exists || fail "pkg-config does not find what was installed"
+read -ra shared < <(keyward_pc --cflags --libs)
 # What stands behind -lkeyward goes behind the libraries that are not installed, too.
-read -ra system < <(pkg-config --static --libs-only-l keyward | sed 's/-lkeyward//')
+read -ra system < <(keyward_pc --static --libs-only-l | sed 's/-lkeyward//')
 # As `make conformance` has it, so that it is built once.
 "$cargo" run --quiet --locked --package keyward-cli -- --version
 keyward=$target/debug/keyward
@@ -84,8 +86,8 @@ awk '/^```c$/ { inside = 1; next } /^```$/ { inside = 0 } inside' README.md >"$e
   --keys profiles/billoget/keys.jsonl -o "$example/keys.kwd" >/dev/null
 (
   cd "$example"
-  "$c" "${warnings[@]}" -std=c99 server.c $(pkg-config --cflags --libs keyward) -o dynamic
-  "$c" "${warnings[@]}" -std=c99 -static server.c $(pkg-config --static --cflags --libs keyward) -o static
+  "$c" "${warnings[@]}" -std=c99 server.c $(keyward_pc --cflags --libs) -o dynamic
+  "$c" "${warnings[@]}" -std=c99 -static server.c $(keyward_pc --static --cflags --libs) -o static
   for program in dynamic static; do
     LD_LIBRARY_PATH=$work/prefix/lib "./$program" | diff - <(echo "key live-reader of tenant acme") \
       || fail "the example of the README, $program"
