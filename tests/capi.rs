@@ -46,8 +46,14 @@ fn a_key_is_decided_without_an_allocation() {
             .collect();
         // SAFETY: any bytes are a request.
         let mut request: keyward_request = unsafe { std::mem::zeroed() };
-        request.flags = KEYWARD_TLS | KEYWARD_NO_ROUTING | KEYWARD_HAS_NOW;
+        let known = keyward_testkit::request(realm, headers);
+        request.flags = KEYWARD_TLS | KEYWARD_HAS_NOW;
+        request.flags |= if known.path.is_none() { KEYWARD_NO_ROUTING } else { 0 };
         request.realm = bytes(realm.as_bytes());
+        request.method = bytes(known.method.unwrap_or_default());
+        request.path = bytes(known.path.unwrap_or_default());
+        request.host = bytes(known.host.unwrap_or_default());
+        request.peer = bytes(b"10.1.2.3");
         (request.headers, request.header_count) = (list.as_ptr(), list.len());
         request.now_seconds = NOW;
         (request.scopes_buffer, request.scopes_capacity) = (scopes.as_mut_ptr(), scopes.len());
@@ -69,7 +75,7 @@ fn a_key_is_decided_without_an_allocation() {
             assert_ne!(verdict.reason, KEYWARD_REASON_NONE);
         }
     }
-    assert!(allowed > 3 && refused > 3, "{allowed} allowed, {refused} refused");
+    assert_eq!((allowed, refused), (GOOD.len(), BAD.len()));
     // SAFETY: it was opened here and is not used any more.
     assert_eq!(unsafe { keyward_release(engine) }, KEYWARD_OK);
 }
