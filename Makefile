@@ -85,7 +85,7 @@ deny: ## Check dependencies: licences, sources, bans, advisories where they can 
 
 .PHONY: test-rust
 test-rust: ## The Rust tests alone
-	$(CARGO) test --locked --workspace --no-fail-fast
+	$(CARGO) test --locked --workspace --features keyward/capi --no-fail-fast
 
 .PHONY: test-python
 test-python: ## The tests written in Python alone: a second reader of the snapshot format

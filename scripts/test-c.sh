@@ -46,10 +46,12 @@ mkdir -p "$work"/{c99,c++11,sanitized,fixture}
 
 say "building the command, and installing the libraries as anybody would"
 PREFIX=$work/prefix scripts/install-c.sh
-export PKG_CONFIG_PATH=$work/prefix/lib/pkgconfig
-read -ra shared < <(pkg-config --cflags --libs keyward)
+# Set for pkg-config alone: a build script that sees it changed compiles AWS-LC again.
+keyward_pc() { PKG_CONFIG_PATH=$work/prefix/lib/pkgconfig pkg-config "$@" keyward; }
+keyward_pc --exists || fail "pkg-config does not find what was installed"
+read -ra shared < <(keyward_pc --cflags --libs)
 # What stands behind -lkeyward goes behind the libraries that are not installed, too.
-read -ra system < <(pkg-config --static --libs-only-l keyward | sed 's/-lkeyward//')
+read -ra system < <(keyward_pc --static --libs-only-l | sed 's/-lkeyward//')
 # As `make conformance` has it, so that it is built once.
 "$cargo" run --quiet --locked --package keyward-cli -- --version
 keyward=$target/debug/keyward
@@ -73,7 +75,7 @@ DESTDIR=$work/stage PREFIX=/usr scripts/install-c.sh >/dev/null
 (cd "$work/stage" && find . -type f -o -type l | sort) | diff - <(printf './usr/%s\n' include/keyward.h \
   lib/libkeyward.a lib/libkeyward.so lib/libkeyward.so.0 lib/libkeyward.so.0.1.0 lib/pkgconfig/keyward.pc)
 grep -qx 'prefix=/usr' "$work/stage/usr/lib/pkgconfig/keyward.pc" || fail "DESTDIR got into keyward.pc"
-objdump -p "$work/stage/usr/lib/libkeyward.so" | grep -q 'SONAME  *libkeyward\.so\.0$' || fail "the SONAME"
+objdump -p "$work/stage/usr/lib/libkeyward.so" | grep 'SONAME  *libkeyward\.so\.0$' >/dev/null || fail "the SONAME"
 
 say "the example of the README, with nothing but pkg-config"
 example=$work/example
@@ -84,13 +86,13 @@ awk '/^```c$/ { inside = 1; next } /^```$/ { inside = 0 } inside' README.md >"$e
   --keys profiles/billoget/keys.jsonl -o "$example/keys.kwd" >/dev/null
 (
   cd "$example"
-  "$c" "${warnings[@]}" -std=c99 server.c $(pkg-config --cflags --libs keyward) -o dynamic
-  "$c" "${warnings[@]}" -std=c99 -static server.c $(pkg-config --static --cflags --libs keyward) -o static
+  "$c" "${warnings[@]}" -std=c99 server.c $(keyward_pc --cflags --libs) -o dynamic
+  "$c" "${warnings[@]}" -std=c99 -static server.c $(keyward_pc --static --cflags --libs) -o static
   for program in dynamic static; do
     LD_LIBRARY_PATH=$work/prefix/lib "./$program" | diff - <(echo "key live-reader of tenant acme") \
       || fail "the example of the README, $program"
   done
-  ldd dynamic | grep -q 'libkeyward.so.0 ' || fail "the dynamic example is not dynamic"
+  ldd dynamic | grep 'libkeyward.so.0 ' >/dev/null || fail "the dynamic example is not dynamic"
   ! ldd static >/dev/null 2>&1 || fail "the static example is not static"
 )
 
@@ -162,9 +164,9 @@ done
 say "under AddressSanitizer and UndefinedBehaviorSanitizer"
 # That they are on: in the programs, and in the library's own objects.
 for symbol in __asan_init __ubsan_handle_add_overflow; do
-  nm "$work/sanitized/requests" | grep -q "$symbol" || fail "$symbol is not in the programs"
+  nm "$work/sanitized/requests" | grep "$symbol" >/dev/null || fail "$symbol is not in the programs"
 done
-nm "$work/asan.a" 2>/dev/null | grep -q 'U __asan_report_load' \
+nm "$work/asan.a" 2>/dev/null | grep 'U __asan_report_load' >/dev/null \
   || fail "the library was not built with AddressSanitizer"
 export ASAN_OPTIONS=detect_stack_use_after_return=1 UBSAN_OPTIONS=print_stacktrace=1
 run "$work/sanitized"

@@ -29,8 +29,9 @@ const INTRODUCTION: &str = "\
  */";
 
 /// The files that have something to export, in the order of the header.
-const SOURCES: [&str; 10] =
-    ["numbers", "types", "options", "handle", "names", "engine", "verify", "answer", "realm", "token"];
+const SOURCES: [&str; 11] = [
+    "numbers", "types", "options", "handle", "names", "engine", "info", "verify", "answer", "realm", "token",
+];
 
 fn generated(root: &Path) -> String {
     let config = Config {

@@ -8,15 +8,18 @@
 #![expect(unsafe_code, reason = "pointers from C; every use says why it is sound")]
 
 mod answer;
+mod bare_key;
 mod boundary;
 mod engine;
 mod fault;
 mod handle;
+mod info;
 mod input;
 mod names;
 mod numbers;
 mod options;
 mod realm;
+mod request;
 mod sized;
 mod token;
 mod types;
@@ -26,10 +29,11 @@ pub use answer::keyward_answer;
 #[cfg(keyward_force_panics)]
 pub use boundary::force::keyward_test_force_panics;
 pub use engine::{
-    keyward_check_pages, keyward_counts, keyward_info, keyward_open, keyward_open_bytes, keyward_release,
-    keyward_reload, keyward_replace_bytes, keyward_retain,
+    keyward_check_pages, keyward_open, keyward_open_bytes, keyward_release, keyward_reload,
+    keyward_replace_bytes, keyward_retain,
 };
 pub use handle::keyward_engine;
+pub use info::{keyward_counts, keyward_info};
 pub use names::{keyward_abi_version, keyward_reason_name, keyward_status_name, keyward_version};
 pub use numbers::*;
 pub use options::{

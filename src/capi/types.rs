@@ -261,3 +261,17 @@ pub struct keyward_engine_info {
     /// The message of the last error, cut where it is too long.
     pub last_error_message: [MaybeUninit<c_char>; KEYWARD_MESSAGE_SIZE],
 }
+
+// A size that changes is a change of the ABI: append the new field, and raise KEYWARD_ABI_VERSION. That there
+// is no padding is what makes any bytes a value; each of these is the sum of the fields.
+#[cfg(target_pointer_width = "64")]
+const _: () = {
+    assert!(size_of::<keyward_bytes>() == 16);
+    assert!(size_of::<keyward_header>() == 2 * 16);
+    assert!(size_of::<keyward_request>() == 2 * 4 + 5 * 16 + 4 * 8 + 16 + 16 + 8 + 2 * 4 + 2 * 8);
+    assert!(size_of::<keyward_verdict>() == 64 + 2 * 256 + 520 + 1024 + 6152);
+    assert!(std::mem::offset_of!(keyward_verdict, key_id) == 2 * 4 + 2 * 8 + 6 * 4 + 4 + 4 + 8);
+    assert!(size_of::<keyward_response>() == 2 * 4 + 2 * 16 + 8 * 32);
+    assert!(size_of::<keyward_error>() == 2 * 4 + 488);
+    assert!(size_of::<keyward_engine_info>() == 2 * 4 + 15 * 8 + 2 * 4 + 488);
+};

@@ -1,31 +1,21 @@
 //! `keyward_verify`: a request in, a verdict out.
 
 use super::answer::{Buffer, scheme_number};
+use super::bare_key::{KeyHeader, header_of_key};
 use super::boundary::boundary;
 use super::fault::set_text;
 use super::handle::keyward_engine;
-use super::input::{Headers, list};
+use super::input::Headers;
 use super::numbers::*;
+use super::request::{Scopes, empty_scopes, translated};
 use super::sized::{Output, Struct, input, zeroed};
 use super::types::*;
 use crate::gates::{Plan, Verdict};
-use crate::realm::{Credential, CredentialKind, Realm};
-use crate::request::credential::LONGEST_KEY;
-use crate::request::source::Source;
-use crate::request::{Peer, Request};
 use crate::time::Timestamp;
 use arrayvec::ArrayVec;
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
 use std::ffi::c_char;
 use std::mem::{MaybeUninit, offset_of};
 use std::ops::Deref;
-
-// SAFETY: `repr(C)`, pointers and integers without padding; any bytes are a value, and pointers are only
-// followed where the caller promises that they can be.
-unsafe impl Struct for keyward_request {
-    const SMALLEST: usize = offset_of!(Self, scopes);
-}
 
 // SAFETY: `repr(C)`, integers without padding; the texts may be unwritten.
 unsafe impl Struct for keyward_verdict {
@@ -88,7 +78,7 @@ pub unsafe extern "C" fn keyward_verify(
                 // SAFETY: as this function's own.
                 let request = unsafe { input(request, request_size, &mut space) }?;
                 // SAFETY: as this function's own.
-                unsafe { decide(handle, request, verdict) }
+                unsafe { decide_then(handle, request, verdict, |_, _| ()) }
             });
             done.err().unwrap_or(KEYWARD_OK)
         },
@@ -191,148 +181,20 @@ fn into_other_size(
     done
 }
 
-/// The library's request, but for its headers.
-///
-/// # Safety
-///
-/// As of keyward_verify, for `'a`.
-#[inline]
-unsafe fn translated<'a, H: crate::request::HeaderList + ?Sized>(
-    request: &keyward_request,
-    headers: &'a H,
-    scopes: &'a [&'a str],
-) -> Result<Request<'a, H>, i32> {
-    const KNOWN: u32 = KEYWARD_TLS | KEYWARD_NO_ROUTING | KEYWARD_HAS_NOW | KEYWARD_NO_IDENTITY;
-    if request.flags & !KNOWN != 0 || request.reserved != 0 {
-        return Err(KEYWARD_E_VALUE);
-    }
-    // SAFETY: as this function's own.
-    let path = match unsafe { request.path.get() }? {
-        path if request.flags & KEYWARD_NO_ROUTING == 0 => Some(path),
-        [] => None,
-        // Whoever hands in a path has not left routing out.
-        _ => return Err(KEYWARD_E_VALUE),
-    };
-    let now = match request.flags & KEYWARD_HAS_NOW {
-        0 => None,
-        _ => {
-            let now = Timestamp::new(request.now_seconds, request.now_nanoseconds);
-            Some(now.ok_or(KEYWARD_E_VALUE)?)
-        }
-    };
-    Ok(Request {
-        // SAFETY: as this function's own.
-        realm: unsafe { request.realm.text() }?,
-        // SAFETY: as this function's own.
-        method: unsafe { request.method.optional() }?,
-        path,
-        // SAFETY: as this function's own.
-        host: unsafe { request.host.optional() }?,
-        // SAFETY: as this function's own.
-        peer: unsafe { peer(request) }?,
-        tls: request.flags & KEYWARD_TLS != 0,
-        // SAFETY: as this function's own.
-        environment: unsafe { request.environment.optional_text() }?,
-        scopes,
-        headers,
-        now,
-    })
-}
-
-/// # Safety
-///
-/// As of keyward_verify.
-#[inline]
-unsafe fn peer(request: &keyward_request) -> Result<Peer, i32> {
-    let address = &request.peer_address;
-    Ok(match request.peer_family {
-        KEYWARD_PEER_TEXT => {
-            // SAFETY: as this function's own.
-            let text = unsafe { request.peer.get() }?;
-            if text.is_empty() { Peer::Unknown } else { Peer::parse(text) }
-        }
-        KEYWARD_PEER_UNIX => Peer::Unix,
-        KEYWARD_PEER_IPV4 => match address.first_chunk::<4>() {
-            Some(first) => Peer::Address((*first).into()),
-            None => Peer::Unknown,
-        },
-        KEYWARD_PEER_IPV6 => Peer::Address(std::net::IpAddr::from(*address).to_canonical()),
-        _ => return Err(KEYWARD_E_VALUE),
-    })
-}
-
-/// The scopes that a caller asks for: the first few without an allocation.
-#[derive(Default)]
-struct Scopes<'a> {
-    few: ArrayVec<&'a str, 16>,
-    many: Vec<&'a str>,
-}
-
-impl<'a> Scopes<'a> {
-    /// # Safety
-    ///
-    /// As of keyward_verify, for `'a`.
-    #[inline]
-    unsafe fn of(request: &keyward_request) -> Result<Self, i32> {
-        let mut scopes = Self { few: ArrayVec::new_const(), many: Vec::new() };
-        // SAFETY: as this function's own.
-        let asked = unsafe { list(request.scopes, request.scope_count) }?;
-        if asked.len() > scopes.few.capacity() {
-            scopes.many.reserve(asked.len());
-        }
-        for scope in asked {
-            // SAFETY: as this function's own.
-            let scope = unsafe { scope.text() }?;
-            if scopes.many.capacity() > 0 {
-                scopes.many.push(scope);
-            } else {
-                // There is room for as many as were asked for.
-                let _ = scopes.few.try_push(scope);
-            }
-        }
-        Ok(scopes)
-    }
-
-    #[inline]
-    fn as_slice(&self) -> &[&'a str] {
-        if self.many.is_empty() { &self.few } else { &self.many }
-    }
-}
-
-/// # Safety
-///
-/// As of keyward_verify.
-#[inline]
-unsafe fn decide(
-    handle: &keyward_engine,
-    request: &keyward_request,
-    verdict: &mut keyward_verdict,
-) -> Result<(), i32> {
-    // SAFETY: as this function's own.
-    let headers = unsafe { Headers::new(request.headers, request.header_count) }?;
-    // SAFETY: as this function's own.
-    let scopes = unsafe { Scopes::of(request) }?;
-    // SAFETY: as this function's own.
-    let translated = unsafe { translated(request, &headers, scopes.as_slice()) }?;
-    let decided = handle.engine().verify(&translated);
-    if headers.is_broken() {
-        return Err(KEYWARD_E_LENGTH);
-    }
-    // SAFETY: as this function's own.
-    unsafe { fill(&decided, request, verdict) }
-}
-
 /// Decides a request and hands the verdict itself to `then`, once it stands in `verdict`.
 ///
 /// # Safety
 ///
 /// As of keyward_verify.
+#[inline]
 pub(super) unsafe fn decide_then<T>(
     handle: &keyward_engine,
     request: &keyward_request,
     verdict: &mut keyward_verdict,
     then: impl FnOnce(&crate::engine::Verdict<'_>, Option<Timestamp>) -> T,
 ) -> Result<T, i32> {
+    // SAFETY: as this function's own.
+    unsafe { empty_scopes(request) };
     // SAFETY: as this function's own.
     let headers = unsafe { Headers::new(request.headers, request.header_count) }?;
     // SAFETY: as this function's own.
@@ -357,6 +219,8 @@ unsafe fn decide_key(
     request: &keyward_request,
     verdict: &mut keyward_verdict,
 ) -> Result<(), i32> {
+    // SAFETY: as this function's own.
+    unsafe { empty_scopes(request) };
     if request.header_count != 0 {
         return Err(KEYWARD_E_VALUE);
     }
@@ -364,7 +228,7 @@ unsafe fn decide_key(
     // SAFETY: as this function's own.
     let realm = unsafe { request.realm.text() }?;
     let realms = pinned.plan().map(|plan| plan.snapshot().realms()).unwrap_or_default();
-    let mut value = ArrayVec::new();
+    let mut value = KeyHeader::new();
     let mut fields = ArrayVec::<(&[u8], &[u8]), 1>::new();
     // Without the realm the verdict is unavailable, whatever stands in the header.
     if let Some(realm) = realms.iter().find(|known| known.name == realm)
@@ -379,49 +243,6 @@ unsafe fn decide_key(
     let translated = unsafe { translated(request, fields.as_slice(), scopes.as_slice()) }?;
     // SAFETY: as this function's own.
     unsafe { fill(&pinned.verify(&translated), request, verdict) }
-}
-
-/// The value of a header that presents a key: `Basic`, and the base64 of what is longer than any key, is
-/// the longest.
-type KeyHeader = ArrayVec<u8, 704>;
-
-/// Writes the value of the header that presents `key` to `realm`, and returns its name.
-fn header_of_key<'r>(realm: &'r Realm, key: &[u8], value: &mut KeyHeader) -> Option<&'r [u8]> {
-    let is_key = |credential: &&Credential| matches!(credential.kind, CredentialKind::Key(_));
-    let mut keys = realm.credentials.iter().filter(is_key);
-    let credential = match (keys.next(), keys.next()) {
-        (Some(only), None) => only,
-        (None, _) => return None,
-        _ => realm.default_require.iter().filter_map(|name| realm.credential(name)).find(is_key)?,
-    };
-    // The first that every key can be presented in: a bearer token has fewer characters than a header.
-    let rank = |source: &&Source| match source {
-        Source::Header(_) => 0,
-        Source::Basic => 1,
-        Source::Bearer => 2,
-    };
-    let source = credential.sources.iter().min_by_key(rank)?;
-    // One byte more than any key has says as much as all the rest; and around a header's value, spaces
-    // would be trimmed, which are no part of any key.
-    let key = key.get(..LONGEST_KEY + 1).unwrap_or(key);
-    let key = if key.iter().all(u8::is_ascii_graphic) { key } else { b"\x01" };
-    let mut append = |bytes: &[u8]| value.try_extend_from_slice(bytes).ok();
-    match source {
-        Source::Header(name) => append(key).map(|()| name.as_bytes()),
-        Source::Bearer => {
-            append(b"Bearer ")?;
-            append(key).map(|()| b"Authorization".as_slice())
-        }
-        Source::Basic => {
-            let mut pair = ArrayVec::<u8, { LONGEST_KEY + 2 }>::new();
-            pair.try_extend_from_slice(key).ok()?;
-            pair.try_push(b':').ok()?;
-            let mut encoded = [0; 696];
-            let length = BASE64_STANDARD.encode_slice(&pair, &mut encoded).ok()?;
-            append(b"Basic ")?;
-            append(encoded.get(..length)?).map(|()| b"Authorization".as_slice())
-        }
-    }
 }
 
 /// Writes a text of a verdict, which has room for the longest that keyward writes.
@@ -479,9 +300,8 @@ unsafe fn list_scopes<P: Deref<Target = Plan>>(
     decided: &Verdict<'_, P>,
     request: &keyward_request,
 ) -> Result<u32, i32> {
-    let (start, capacity) = (request.scopes_buffer, request.scopes_capacity);
     // SAFETY: as this function's own.
-    let mut buffer = unsafe { Buffer::new(start.cast(), capacity) };
+    let mut buffer = unsafe { Buffer::new(request.scopes_buffer.cast(), request.scopes_capacity) };
     for (at, scope) in decided.scopes().enumerate() {
         if at > 0 {
             buffer.put(b" ");
@@ -490,9 +310,9 @@ unsafe fn list_scopes<P: Deref<Target = Plan>>(
     }
     let length = buffer.used();
     buffer.put(b"\0");
-    if buffer.used() > capacity && capacity > 0 {
-        // SAFETY: it has at least one byte.
-        unsafe { start.write(0) };
+    if buffer.used() > request.scopes_capacity {
+        // SAFETY: as this function's own.
+        unsafe { empty_scopes(request) };
     }
     u32::try_from(length).map_err(|_| KEYWARD_E_MALFORMED)
 }

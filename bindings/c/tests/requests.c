@@ -19,7 +19,8 @@ static int32_t failing_verify(const keyward_request *request, size_t request_siz
     CHECK(verdict.reason == KEYWARD_REASON_NONE);
     memset(&verdict, 0xAA, sizeof verdict);
     verdict.decision = KEYWARD_ALLOW;
-    if (request == NULL || request_size != sizeof *request || request->header_count == 0) {
+    if (request == NULL || (uintptr_t)request % 8 != 0 || request_size != sizeof *request ||
+        request->header_count == 0) {
         CHECK(keyward_verify_key(engine, bytes_of("sk_live_0000000000000001"), request, request_size, &verdict,
                                  sizeof verdict) == status);
         CHECK(is_denial(&verdict));
