@@ -150,7 +150,7 @@ impl Passage<'_> {
     fn found(&self, entry: &Entry) {
         let attributes = entry.attributes();
         self.state.prefetch(attributes.id_tag, attributes.rate_limit != 0);
-        if self.trace.found.get().is_none() {
+        if self.state.counts_keys() && self.trace.found.get().is_none() {
             self.trace.found.set(Some(*entry));
         }
     }

@@ -127,6 +127,7 @@ pub(super) fn measure(
 ) -> Result<Vec<Row>, Error> {
     let mut random = Random::new(1);
     stage.check(&mut random)?;
+    stage.use_all(&mut random);
     let chain = Chain::default();
     let each = |nanoseconds: f64| nanoseconds / BATCH as f64;
     let mut subjects = vec![
@@ -200,6 +201,19 @@ pub(super) const SAME_SECOND: &str = "same_second";
 pub(super) const NEW_SECOND: &str = "new_second";
 
 impl<'a> Stage<'a> {
+    /// Uses the active keys so often that nearly all have their place: what is measured is counting, not the
+    /// first use of a key.
+    fn use_all(&self, random: &mut Random) {
+        let [all, _] = Self::active(self.keys);
+        for kind in [Kind::Allowed, Kind::Limited] {
+            for _ in 0..3 * all / BATCH as u64 {
+                let batch = Batch::new(kind, all, random);
+                let headers = batch.headers();
+                batch.requests(&headers).iter().for_each(|request| drop(self.counting.verify(request)));
+            }
+        }
+    }
+
     /// Verifies with and without counting, of so many active keys, and of those among so many that have a limit.
     fn counting(&self, names: Counted, [active, among]: [u64; 2], clock: Clock) -> Vec<Subject<'_>> {
         let limited = keys::limited_among(among).max(1);

@@ -15,7 +15,9 @@
 //!
 //! Where a key's window is full, the entry of the key that was used least recently is given up, with its
 //! usage; one whose rate limit still counts only when all do. What was counted is taken out of the entry before
-//! it changes hands, so that a crash in between loses it and gives it to nobody else.
+//! it changes hands, so that a crash in between loses it and gives it to nobody else. A request that is in the
+//! middle of counting while its entry changes hands may be counted for the new owner: one for each thread that
+//! is in there.
 
 mod layout;
 mod open;
@@ -25,7 +27,7 @@ pub use open::StateError;
 
 use super::counts::Counts;
 use super::gcra::Gcra;
-use super::table::{Keep, Place, Table};
+use super::table::{Keep, Place, Table, owner};
 use super::{Limiter, thread};
 use crate::format::id_place::IdTag;
 use crate::memory::Words;
@@ -249,6 +251,9 @@ impl State {
     fn name(&self, place: &Place<'_>, of: &Use, id: Option<&str>) {
         let Some(id) = id else { return };
         let taken = place.tag.load(Relaxed);
+        if owner(taken) != Some(of.tag) {
+            return;
+        }
         let cold = self.layout.cold(place.index);
         let put = |index: usize, value: u64| {
             if let Some(word) = self.words.get(index) {
