@@ -24,6 +24,7 @@ struct ngx_http_keyward_follower_s {
     ngx_uint_t        alone;
 
     /* under the mutex */
+    unsigned          ready:1;
     unsigned          asked:1;
     unsigned          busy:1;
     unsigned          found:1;
@@ -179,6 +180,16 @@ ngx_http_keyward_start(ngx_http_keyward_main_conf_t *kmcf, ngx_uint_t alone)
         goto failed;
     }
 
+    /* a fork must not meet a thread that is just being made, with its locks */
+
+    (void) pthread_mutex_lock(&follower->mutex);
+
+    while (!follower->ready) {
+        (void) pthread_cond_wait(&follower->cond, &follower->mutex);
+    }
+
+    (void) pthread_mutex_unlock(&follower->mutex);
+
     return NGX_OK;
 
 failed:
@@ -266,6 +277,9 @@ ngx_http_keyward_follow(void *data)
     engines = kmcf->engines.elts;
 
     (void) pthread_mutex_lock(&follower->mutex);
+
+    follower->ready = 1;
+    (void) pthread_cond_broadcast(&follower->cond);
 
     for ( ;; ) {
 
