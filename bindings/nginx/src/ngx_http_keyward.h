@@ -210,6 +210,8 @@ ngx_http_keyward_engine_t *ngx_http_keyward_open(ngx_conf_t *cf,
 ngx_int_t ngx_http_keyward_check_conf(ngx_conf_t *cf,
     ngx_http_keyward_loc_conf_t *conf);
 ngx_uint_t ngx_http_keyward_equal(ngx_str_t *a, ngx_str_t *b);
+void ngx_http_keyward_adopt(ngx_http_keyward_engine_t *engine,
+    keyward_engine_info *info, ngx_log_t *log);
 
 /* follow */
 ngx_int_t ngx_http_keyward_init_process(ngx_cycle_t *cycle);

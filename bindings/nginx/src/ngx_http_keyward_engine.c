@@ -365,3 +365,55 @@ ngx_http_keyward_check_conf(ngx_conf_t *cf, ngx_http_keyward_loc_conf_t *conf)
 
     return NGX_OK;
 }
+
+
+/* In the event loop: says what changed, once. */
+
+void
+ngx_http_keyward_adopt(ngx_http_keyward_engine_t *engine,
+    keyward_engine_info *info, ngx_log_t *log)
+{
+    keyward_engine_info  *known;
+
+    known = &engine->info;
+
+    if (info->flags == 0) {
+        return;
+    }
+
+    if (info->generation != known->generation) {
+        ngx_log_error(NGX_LOG_NOTICE, log, 0,
+                      "keyward: generation %uL of \"%V\" has taken over",
+                      info->generation, &engine->snapshot.value);
+    }
+
+    if (info->last_error
+        && (info->last_error_message_len != known->last_error_message_len
+            || ngx_memcmp(info->last_error_message, known->last_error_message,
+                          info->last_error_message_len)
+               != 0))
+    {
+        ngx_log_error(NGX_LOG_ERR, log, 0,
+                      "keyward: going on with generation %uL of \"%V\": %*s",
+                      info->generation, &engine->snapshot.value,
+                      (size_t) info->last_error_message_len,
+                      info->last_error_message);
+    }
+
+    if (known->last_error && info->last_error == 0
+        && info->generation == known->generation)
+    {
+        ngx_log_error(NGX_LOG_NOTICE, log, 0,
+                      "keyward: \"%V\" is good again, at generation %uL",
+                      &engine->snapshot.value, info->generation);
+    }
+
+    *known = *info;
+
+    /*
+     * With a generation that is older than what others had decided from before
+     * this worker was there, keys that they refused would come in again.
+     */
+
+    engine->stale = (info->generation < engine->floor);
+}

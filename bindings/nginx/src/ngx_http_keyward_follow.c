@@ -24,6 +24,7 @@ struct ngx_http_keyward_follower_s {
     ngx_uint_t        alone;
 
     /* under the mutex */
+    unsigned          ready:1;
     unsigned          asked:1;
     unsigned          busy:1;
     unsigned          found:1;
@@ -33,8 +34,6 @@ struct ngx_http_keyward_follower_s {
 
 static void ngx_http_keyward_read(ngx_http_keyward_engine_t *engine,
     keyward_engine_info *info);
-static void ngx_http_keyward_adopt(ngx_http_keyward_engine_t *engine,
-    keyward_engine_info *info, ngx_log_t *log);
 static void ngx_http_keyward_leave(void *data);
 static void ngx_http_keyward_tick(ngx_event_t *event);
 static void *ngx_http_keyward_follow(void *data);
@@ -179,6 +178,16 @@ ngx_http_keyward_start(ngx_http_keyward_main_conf_t *kmcf, ngx_uint_t alone)
         goto failed;
     }
 
+    /* a fork must not meet a thread that is just being made, with its locks */
+
+    (void) pthread_mutex_lock(&follower->mutex);
+
+    while (!follower->ready) {
+        (void) pthread_cond_wait(&follower->cond, &follower->mutex);
+    }
+
+    (void) pthread_mutex_unlock(&follower->mutex);
+
     return NGX_OK;
 
 failed:
@@ -266,6 +275,9 @@ ngx_http_keyward_follow(void *data)
     engines = kmcf->engines.elts;
 
     (void) pthread_mutex_lock(&follower->mutex);
+
+    follower->ready = 1;
+    (void) pthread_cond_broadcast(&follower->cond);
 
     for ( ;; ) {
 
@@ -437,56 +449,4 @@ ngx_http_keyward_tick(ngx_event_t *event)
     (void) pthread_mutex_unlock(&follower->mutex);
 
     ngx_add_timer(event, kmcf->reload);
-}
-
-
-/* In the event loop: says what changed, once. */
-
-static void
-ngx_http_keyward_adopt(ngx_http_keyward_engine_t *engine,
-    keyward_engine_info *info, ngx_log_t *log)
-{
-    keyward_engine_info  *known;
-
-    known = &engine->info;
-
-    if (info->flags == 0) {
-        return;
-    }
-
-    if (info->generation != known->generation) {
-        ngx_log_error(NGX_LOG_NOTICE, log, 0,
-                      "keyward: generation %uL of \"%V\" has taken over",
-                      info->generation, &engine->snapshot.value);
-    }
-
-    if (info->last_error
-        && (info->last_error_message_len != known->last_error_message_len
-            || ngx_memcmp(info->last_error_message, known->last_error_message,
-                          info->last_error_message_len)
-               != 0))
-    {
-        ngx_log_error(NGX_LOG_ERR, log, 0,
-                      "keyward: going on with generation %uL of \"%V\": %*s",
-                      info->generation, &engine->snapshot.value,
-                      (size_t) info->last_error_message_len,
-                      info->last_error_message);
-    }
-
-    if (known->last_error && info->last_error == 0
-        && info->generation == known->generation)
-    {
-        ngx_log_error(NGX_LOG_NOTICE, log, 0,
-                      "keyward: \"%V\" is good again, at generation %uL",
-                      &engine->snapshot.value, info->generation);
-    }
-
-    *known = *info;
-
-    /*
-     * With a generation that is older than what others had decided from before
-     * this worker was there, keys that they refused would come in again.
-     */
-
-    engine->stale = (info->generation < engine->floor);
 }
