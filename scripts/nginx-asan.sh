@@ -47,7 +47,7 @@ module=$(NGINX_SOURCE=$folder/source KEYWARD_INC=$root/include KEYWARD_LIB=$libr
   bindings/nginx/build.sh "$folder/module" "${options[@]}" | tail -n 1)
 
 # That they are on: in nginx, in the module and in the library's own objects.
-has() { nm "$1" 2>/dev/null | grep -q "$2" || fail "$1 is built without $2"; }
+has() { nm "$1" 2>/dev/null | grep "$2" >/dev/null || fail "$1 is built without $2"; }
 has "$folder/nginx" "T __asan_init"
 has "$module" "U __asan_report_load"
 has "$module" "U __ubsan_handle"
