@@ -41,9 +41,10 @@ if [ ! -x "$folder/nginx" ]; then
 fi
 
 say "building the module"
+# -Bsymbolic: nginx and every module of it have a variable ngx_modules, and the sanitizer must not take one for the other.
 module=$(NGINX_SOURCE=$folder/source KEYWARD_INC=$root/include KEYWARD_LIB=$library \
   KEYWARD_NGINX_CFLAGS="-g -O1 $sanitize -fsanitize=undefined -fno-sanitize-recover=undefined" \
-  KEYWARD_NGINX_LDFLAGS="-fsanitize=address,undefined" \
+  KEYWARD_NGINX_LDFLAGS="-fsanitize=address,undefined -Wl,-Bsymbolic" \
   bindings/nginx/build.sh "$folder/module" "${options[@]}" | tail -n 1)
 
 # That they are on: in nginx, in the module and in the library's own objects.

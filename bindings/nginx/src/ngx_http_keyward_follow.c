@@ -145,6 +145,10 @@ ngx_http_keyward_start(ngx_http_keyward_main_conf_t *kmcf, ngx_uint_t alone)
 
     follower->alone = alone;
 
+    /* until it runs: nothing is forked while a thread is being made */
+
+    follower->busy = 1;
+
     err = pthread_mutex_init(&follower->mutex, NULL);
 
     if (err) {
@@ -266,6 +270,10 @@ ngx_http_keyward_follow(void *data)
     engines = kmcf->engines.elts;
 
     (void) pthread_mutex_lock(&follower->mutex);
+
+    follower->busy = 0;
+
+    (void) pthread_cond_broadcast(&follower->cond);
 
     for ( ;; ) {
 
