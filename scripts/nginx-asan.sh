@@ -41,13 +41,14 @@ if [ ! -x "$folder/nginx" ]; then
 fi
 
 say "building the module"
+# -Bsymbolic: nginx and every module of it have a variable ngx_modules, and the sanitizer must not take one for the other.
 module=$(NGINX_SOURCE=$folder/source KEYWARD_INC=$root/include KEYWARD_LIB=$library \
   KEYWARD_NGINX_CFLAGS="-g -O1 $sanitize -fsanitize=undefined -fno-sanitize-recover=undefined" \
-  KEYWARD_NGINX_LDFLAGS="-fsanitize=address,undefined" \
+  KEYWARD_NGINX_LDFLAGS="-fsanitize=address,undefined -Wl,-Bsymbolic" \
   bindings/nginx/build.sh "$folder/module" "${options[@]}" | tail -n 1)
 
 # That they are on: in nginx, in the module and in the library's own objects.
-has() { nm "$1" 2>/dev/null | grep -q "$2" || fail "$1 is built without $2"; }
+has() { nm "$1" 2>/dev/null | grep "$2" >/dev/null || fail "$1 is built without $2"; }
 has "$folder/nginx" "T __asan_init"
 has "$module" "U __asan_report_load"
 has "$module" "U __ubsan_handle"
@@ -66,8 +67,10 @@ status=0
   KEYWARD_NGINX=$folder/nginx KEYWARD_NGINX_MODULE=$module KEYWARD_NGINX_SANITIZED=1 \
     "${KEYWARD_PYTHON:-python3}" -m unittest --verbose "${@:-test_storm}"
 ) || status=$?
-if compgen -G "$log.*" >/dev/null; then
-  head -n 60 "$log".* >&2
+# Some hold no finding, but a remark: that a thread ran on while leaks were looked for.
+if found=$(grep -ls -e SUMMARY -e 'runtime error' "$log".*); then
+  # shellcheck disable=SC2086
+  head -n 60 $found >&2
   fail "the sanitizers have something to say"
 fi
 [ "$status" = 0 ] || fail "the tests"

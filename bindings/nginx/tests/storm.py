@@ -89,6 +89,7 @@ def configuration(folder: Path, port: int, workers: int) -> str:
     return f"""\
 load_module {MODULE};
 daemon off;
+{"user root;" if os.geteuid() == 0 else ""}
 worker_processes {workers};
 pid {folder}/nginx.pid;
 error_log {folder}/error.log notice;

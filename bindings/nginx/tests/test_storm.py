@@ -29,7 +29,7 @@ class Storm(unittest.TestCase):
             def reload() -> None:
                 nginx.reload()
                 # The master has a socket to each worker that has not ended.
-                harness.wait_until(lambda: len(storm.children(nginx.process.pid)) == 2)
+                harness.wait_until(lambda: len(storm.children(nginx.process.pid)) == 2, 60)
                 for connection in one_to_each(port, nginx.workers(), field.good).values():
                     self.assertEqual(200, connection.ask(field.good)[0])
                     connection.close()
