@@ -72,6 +72,8 @@ pub const KEYWARD_E_MALFORMED: i32 = 305;
 pub const KEYWARD_E_OLDER: i32 = 306;
 /// The snapshot has the generation in use and other bytes.
 pub const KEYWARD_E_CONFLICT: i32 = 307;
+/// The delta beside the snapshot is one on another snapshot, or has other realms.
+pub const KEYWARD_E_DELTA: i32 = 308;
 /// The keyring breaks a rule.
 pub const KEYWARD_E_KEYRING: i32 = 311;
 /// Others than its owner may read or write the keyring.
@@ -123,6 +125,7 @@ pub(super) const STATUS_NAMES: &[(i32, &CStr)] = &[
     (KEYWARD_E_MALFORMED, c"malformed"),
     (KEYWARD_E_OLDER, c"older"),
     (KEYWARD_E_CONFLICT, c"conflict"),
+    (KEYWARD_E_DELTA, c"delta"),
     (KEYWARD_E_KEYRING, c"keyring"),
     (KEYWARD_E_KEYRING_EXPOSED, c"keyring_exposed"),
     (KEYWARD_E_PEPPER, c"pepper"),

@@ -2,15 +2,15 @@
 
 use super::Options;
 use super::cell::Cell;
-use crate::format::header::FormatError;
+use super::files::{Files, Identity};
+use crate::format::header::{FormatError, Header};
 use crate::gates::{Plan, PlanError};
 use crate::keyring::Keyring;
 use crate::limits::{State as Counters, StateError, StateInfo};
-use crate::memory::{Bytes, open_file};
-use crate::snapshot::{Snapshot, SnapshotError};
+use crate::memory::Bytes;
+use crate::snapshot::{DeltaError, Snapshot, SnapshotError};
 use parking_lot::Mutex;
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -30,6 +30,9 @@ pub enum ReloadError {
     /// It is not a snapshot that can be used.
     #[error(transparent)]
     Snapshot(#[from] SnapshotError),
+    /// The delta beside it cannot be used.
+    #[error(transparent)]
+    Delta(#[from] DeltaError),
     /// It cannot be used with this keyring.
     #[error(transparent)]
     Plan(#[from] PlanError),
@@ -54,6 +57,9 @@ pub enum ReloadError {
     /// The state file cannot be used.
     #[error(transparent)]
     State(#[from] StateError),
+    /// There is nothing that a delta could be laid over.
+    #[error("there is no snapshot yet that a delta could be laid over: hand in a full one first")]
+    NoBase,
     /// The engine was made from memory and has no file to look at.
     #[error("the engine was opened from memory: hand it new bytes instead")]
     NoFile,
@@ -63,6 +69,7 @@ pub enum ReloadError {
 #[derive(Clone)]
 enum Content {
     Snapshot(SnapshotError),
+    Delta(DeltaError),
     Plan(PlanError),
     Older { found: u64, current: u64 },
     Conflict { generation: u64 },
@@ -72,10 +79,13 @@ impl Content {
     fn of(error: &ReloadError) -> Option<Self> {
         Some(match error {
             ReloadError::Snapshot(error) => Self::Snapshot(error.clone()),
+            ReloadError::Delta(error) => Self::Delta(error.clone()),
             ReloadError::Plan(error) => Self::Plan(error.clone()),
             &ReloadError::Older { found, current } => Self::Older { found, current },
             &ReloadError::Conflict { generation } => Self::Conflict { generation },
-            ReloadError::Io { .. } | ReloadError::State(_) | ReloadError::NoFile => return None,
+            ReloadError::Io { .. } | ReloadError::State(_) | ReloadError::NoBase | ReloadError::NoFile => {
+                return None;
+            }
         })
     }
 }
@@ -84,6 +94,7 @@ impl From<Content> for ReloadError {
     fn from(content: Content) -> Self {
         match content {
             Content::Snapshot(error) => Self::Snapshot(error),
+            Content::Delta(error) => Self::Delta(error),
             Content::Plan(error) => Self::Plan(error),
             Content::Older { found, current } => Self::Older { found, current },
             Content::Conflict { generation } => Self::Conflict { generation },
@@ -136,15 +147,17 @@ pub struct Info {
 pub struct Loaded {
     /// Its number.
     pub generation: u64,
-    /// The generation that it is to be laid over; 0: it is whole.
+    /// The generation of the full snapshot that the newest delta is laid over; 0: there is no delta.
     pub base_generation: u64,
+    /// Keys that the delta adds, changes or removes.
+    pub changes: u64,
     /// When it took over.
     pub since: SystemTime,
     /// Its keys.
     pub keys: u64,
     /// Its realms.
     pub realms: usize,
-    /// Its bytes.
+    /// Its bytes, the delta's with them.
     pub length: u64,
     /// When it was made, as it says itself; else when its file was last written.
     pub created: Option<SystemTime>,
@@ -175,18 +188,9 @@ pub(super) enum Origin {
     Memory,
 }
 
-/// What tells one file from another without reading it.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Identity {
-    device: u64,
-    inode: u64,
-    length: u64,
-    modified: (i64, i64),
-}
-
 struct State {
     origin: Origin,
-    /// The file that the current plan came from.
+    /// The files that the current plan came from.
     identity: Option<Identity>,
     modified: Option<SystemTime>,
     /// When the current plan took over.
@@ -194,7 +198,7 @@ struct State {
     /// Generations that were replaced. They are dropped here and nowhere else, once nobody holds them.
     graveyard: Vec<Arc<Plan>>,
     last_error: Option<LastError>,
-    /// The file that was refused last, and why: it is not read again until there is another.
+    /// The files that were refused last, and why: they are not read again until there are others.
     refused: Option<(Identity, Content)>,
     state_error: Option<String>,
 }
@@ -239,15 +243,22 @@ impl Reloader {
 
     pub(super) fn replace(&self, bytes: Vec<u8>, cell: &Cell) -> Result<Reload, ReloadError> {
         let mut state = self.state.lock();
-        let result = self.take(&mut state, Bytes::owned(bytes), cell);
-        if result.is_ok() {
-            (state.origin, state.identity, state.modified) = (Origin::Memory, None, None);
-        }
-        settle(&mut state, result)
+        let result = self.take_full(&mut state, Bytes::owned(bytes), cell);
+        settle_in_memory(&mut state, result)
+    }
+
+    pub(super) fn apply(&self, delta: Vec<u8>, cell: &Cell) -> Result<Reload, ReloadError> {
+        let mut state = self.state.lock();
+        let over = |ground: &Plan| Ok(ground.with_delta(Some(Bytes::owned(delta)))?);
+        let result = match cell.load() {
+            Some(ground) => over(&ground).and_then(|plan| self.swap(&mut state, plan, cell)),
+            None => Err(ReloadError::NoBase),
+        };
+        settle_in_memory(&mut state, result)
     }
 
     pub(super) fn check(&self, cell: &Cell) -> Result<(), ReloadError> {
-        let result = cell.load().map_or(Ok(()), |plan| plan.snapshot().check());
+        let result = cell.load().map_or(Ok(()), |plan| plan.layers().check());
         if let Err(error) = &result {
             self.state.lock().last_error = Some(last_error(error));
         }
@@ -256,74 +267,119 @@ impl Reloader {
 
     fn read_file(&self, state: &mut State, cell: &Cell) -> Result<Reload, ReloadError> {
         let Origin::File(path) = &state.origin else { return Err(ReloadError::NoFile) };
-        let io_error = |error| ReloadError::Io { path: path.clone(), error };
-        // Everything is asked of the open file, so that a rename in between changes nothing.
-        let file = open_file(path).map_err(io_error)?;
-        let metadata = file.metadata().map_err(io_error)?;
-        let identity = Identity {
-            device: metadata.dev(),
-            inode: metadata.ino(),
-            length: metadata.len(),
-            modified: (metadata.mtime(), metadata.mtime_nsec()),
-        };
+        let files = Files::open(path)?;
         // A file whose bytes went bad in memory is read again.
-        let usable = cell.load().is_some_and(|plan| !plan.snapshot().is_damaged());
-        if usable && state.identity == Some(identity) {
+        let usable = is_usable(cell);
+        if usable && files.are(state.identity) {
             return Ok(Reload::Unchanged);
         }
         if let Some((refused, why)) = &state.refused
-            && *refused == identity
+            && files.are(Some(*refused))
         {
             return Err(why.clone().into());
         }
         // Before the next one comes into memory, so that there are no more than two where nobody holds on to one.
         bury(&mut state.graveyard);
-        let bytes = Bytes::open(&file, self.options.mode).map_err(io_error)?;
-        let reload = self.take(state, bytes, cell).inspect_err(|error| {
+        let identity = files.identity();
+        let same_full = usable && state.identity.is_some_and(|known| known.full == identity.full);
+        let reload = self.take_files(state, files, same_full, cell).inspect_err(|error| {
             state.refused = Content::of(error).map(|why| (identity, why));
         })?;
-        (state.identity, state.modified) = (Some(identity), metadata.modified().ok());
+        state.identity = Some(identity);
         Ok(reload)
     }
 
-    /// Lets the snapshot in `bytes` take over, if it may.
-    fn take(&self, state: &mut State, bytes: Bytes, cell: &Cell) -> Result<Reload, ReloadError> {
-        let current = cell.load();
-        let usable = current.as_ref().is_some_and(|plan| !plan.snapshot().is_damaged());
-        // With nothing to stay with, a fast start is worth more than finding damage early: no verdict
-        // comes from a page that was not checked.
-        let snapshot = match &current {
-            Some(plan) if usable => Snapshot::open_like(bytes, plan.snapshot())?,
-            _ => Snapshot::open(bytes, self.options.check)?,
+    /// Lets what stands in the files take over, if it may. `same_full`: the full snapshot in use came from the same
+    /// file, and only the delta is another.
+    fn take_files(
+        &self,
+        state: &mut State,
+        files: Files,
+        same_full: bool,
+        cell: &Cell,
+    ) -> Result<Reload, ReloadError> {
+        let current = cell.load().filter(|_| is_usable(cell));
+        let (full, modified) = (files.identity().full, files.modified());
+        let opened =
+            if same_full { None } else { Some(self.open_full(files.full(self.options.mode)?, cell)?) };
+        let ground = match (&opened, &current) {
+            // The same bytes in another file: what is in memory stays there.
+            (Some(plan), Some(current)) if plan.layers().base().hash() == current.layers().base().hash() => {
+                current
+            }
+            (Some(plan), _) => plan,
+            (None, Some(current)) => &**current,
+            (None, None) => return Err(ReloadError::NoBase),
         };
-        let generation = snapshot.header().generation;
-        let replaced = current.as_ref().map(|plan| plan.snapshot().header().generation);
-        if let Some(plan) = &current {
-            let same = plan.snapshot().hash() == snapshot.hash();
-            if same && usable {
-                return Ok(Reload::Unchanged);
+        let over = files.delta(self.options.mode).and_then(|bytes| {
+            let bytes = bytes.filter(|bytes| !is_stale(bytes, ground));
+            Ok(ground.with_delta(bytes)?)
+        });
+        let refused = match over {
+            Ok(plan) => {
+                let reload = self.swap(state, plan, cell)?;
+                state.modified = modified;
+                return Ok(reload);
             }
-            let current = plan.snapshot().header().generation;
-            if !self.options.going_back && generation < current {
-                return Err(ReloadError::Older { found: generation, current });
-            }
-            if !self.options.going_back && generation == current && !same {
-                return Err(ReloadError::Conflict { generation });
+            Err(refused) => refused,
+        };
+        // The delta is no good. A newer full snapshot than what is in use is all the same, and whatever it revokes is
+        // revoked. Where nothing is in use, nobody knows what the delta would have revoked.
+        if let (Some(plan), Some(current)) = (opened, current) {
+            let newer = generation(&plan) > generation(&current);
+            drop(current);
+            if newer && self.swap(state, plan, cell).is_ok() {
+                state.modified = modified;
+                state.identity = Some(Identity { full, delta: None });
             }
         }
-        drop(current);
-        let mut plan = Plan::new(snapshot, Arc::clone(&self.keyring))?;
-        plan.count_in(&self.counters);
+        Err(refused)
+    }
+
+    fn take_full(&self, state: &mut State, bytes: Bytes, cell: &Cell) -> Result<Reload, ReloadError> {
+        let plan = self.open_full(bytes, cell)?;
+        self.swap(state, plan, cell)
+    }
+
+    /// Opens a full snapshot and makes it ready.
+    fn open_full(&self, bytes: Bytes, cell: &Cell) -> Result<Plan, ReloadError> {
+        // With nothing to stay with, a fast start is worth more than finding damage early: no verdict
+        // comes from a page that was not checked.
+        let snapshot = match cell.load() {
+            Some(plan) if !plan.layers().is_damaged() => Snapshot::open_like(bytes, plan.layers().base())?,
+            _ => Snapshot::open(bytes, self.options.check)?,
+        };
+        Ok(Plan::new(snapshot, Arc::clone(&self.keyring), &self.counters)?)
+    }
+
+    /// Puts `plan` in the place of the current one, unless that is the same or would be going back.
+    fn swap(&self, state: &mut State, plan: Plan, cell: &Cell) -> Result<Reload, ReloadError> {
+        let found = generation(&plan);
+        let mut replaced = None;
+        if let Some(in_use) = cell.load() {
+            let same = in_use.layers().hashes() == plan.layers().hashes();
+            if same && !in_use.layers().is_damaged() {
+                return Ok(Reload::Unchanged);
+            }
+            let current = generation(&in_use);
+            if !self.options.going_back && found < current {
+                return Err(ReloadError::Older { found, current });
+            }
+            if !self.options.going_back && found == current && !same {
+                return Err(ReloadError::Conflict { generation: found });
+            }
+            replaced = Some(current);
+        }
         state.graveyard.extend(cell.replace(Arc::new(plan)));
         state.since = SystemTime::now();
-        Ok(Reload::Loaded { generation, replaced })
+        Ok(Reload::Loaded { generation: found, replaced })
     }
 
     pub(super) fn info(&self, cell: &Cell) -> Info {
         let state = self.state.lock();
         let loaded = cell.load().map(|plan| {
-            let snapshot = plan.snapshot();
-            let header = snapshot.header();
+            let layers = plan.layers();
+            let header = layers.header();
             let seconds = |seconds: u64| (seconds != 0).then(|| Duration::from_secs(seconds));
             let stated = seconds(header.created).and_then(|since| SystemTime::UNIX_EPOCH.checked_add(since));
             let created = stated.or(state.modified);
@@ -331,15 +387,16 @@ impl Reloader {
                 generation: header.generation,
                 base_generation: header.base_generation,
                 since: state.since,
-                keys: header.records,
-                realms: snapshot.realms().len(),
-                length: header.file_length,
+                changes: layers.delta().map_or(0, |delta| delta.header().records),
+                keys: header.keys(),
+                realms: layers.base().realms().len(),
+                length: layers.length(),
                 created,
                 age: created.and_then(|created| created.elapsed().ok()),
                 max_age: seconds(header.max_age),
-                mapped: snapshot.is_mapped(),
-                checked: snapshot.is_checked(),
-                damaged: snapshot.is_damaged(),
+                mapped: layers.base().is_mapped(),
+                checked: layers.is_checked(),
+                damaged: layers.is_damaged(),
             }
         });
         Info {
@@ -354,6 +411,24 @@ impl Reloader {
     }
 }
 
+fn generation(plan: &Plan) -> u64 {
+    plan.layers().header().generation
+}
+
+/// Whether there is a plan that can be decided from.
+fn is_usable(cell: &Cell) -> bool {
+    cell.load().is_some_and(|plan| !plan.layers().is_damaged())
+}
+
+/// Whether the delta that `bytes` are was made for another full snapshot than that of `ground`, which has taken
+/// in what it says. Where they are no delta, whoever opens them says so.
+fn is_stale(bytes: &Bytes, ground: &Plan) -> bool {
+    let base = ground.layers().base();
+    Header::read(bytes, bytes.len() as u64).is_ok_and(|delta| {
+        delta.is_delta() && delta.base_hash != *base.hash() && delta.generation <= base.header().generation
+    })
+}
+
 fn last_error(error: &impl ToString) -> LastError {
     LastError { message: error.to_string(), at: SystemTime::now() }
 }
@@ -363,6 +438,14 @@ fn settle(state: &mut State, result: Result<Reload, ReloadError>) -> Result<Relo
     state.last_error = result.as_ref().err().map(last_error);
     bury(&mut state.graveyard);
     result
+}
+
+/// The same, where the bytes were handed in: from then on they are the origin.
+fn settle_in_memory(state: &mut State, result: Result<Reload, ReloadError>) -> Result<Reload, ReloadError> {
+    if result.is_ok() {
+        (state.origin, state.identity, state.modified) = (Origin::Memory, None, None);
+    }
+    settle(state, result)
 }
 
 /// Drops the generations that nobody holds.
