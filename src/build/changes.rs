@@ -41,9 +41,20 @@ impl Changes {
         removed: impl IntoIterator<Item = Digest>,
         source: &Source<'_>,
     ) -> Result<Self, BuildError> {
-        check_same(base, configuration, keyring)?;
         let threads = source.threads();
-        let mut collection = lines::read(configuration, keyring, Content::Changes, input, source, threads)?;
+        let collection = lines::read(configuration, keyring, Content::Changes, input, source, threads)?;
+        Self::of(base, collection, removed, source)
+    }
+
+    /// The same of keys that were read before: `keys` are those that were added to `base` or changed since.
+    pub fn of(
+        base: &Snapshot,
+        keys: Collection,
+        removed: impl IntoIterator<Item = Digest>,
+        source: &Source<'_>,
+    ) -> Result<Self, BuildError> {
+        check_same(base, &keys)?;
+        let mut collection = keys;
         let nowhere = IdSpan::new(0, 0).unwrap_or(IdSpan([0; 6]));
         collection.items.extend(removed.into_iter().map(|digest| Item {
             digest: *digest.as_bytes(),
@@ -52,7 +63,7 @@ impl Changes {
             id: nowhere,
         }));
         (source.progress)(Progress::Sorting);
-        collection.sort(source, threads)?;
+        collection.sort(source, source.threads())?;
         Self::against(base, collection, source)
     }
 
@@ -117,15 +128,15 @@ impl Changes {
 }
 
 /// Whether realms and peppers are those of `base`.
-fn check_same(base: &Snapshot, configuration: &Configuration, keyring: &Keyring) -> Result<(), BuildError> {
-    let realms =
-        serde_json::to_vec(configuration).map_err(|error| BuildError::Write(io::Error::other(error)))?;
+fn check_same(base: &Snapshot, keys: &Collection) -> Result<(), BuildError> {
+    let realms = serde_json::to_vec(&keys.configuration)
+        .map_err(|error| BuildError::Write(io::Error::other(error)))?;
     if realms != base.realms_text()? {
         return Err(BuildError::Differs { what: "realms" });
     }
-    let newest = keyring.newest_pepper().map(|pepper| (pepper.id(), pepper_check(pepper.key())));
+    let own = keys.peppers.iter().map(|(id, key)| (*id, pepper_check(key)));
     let peppers = base.peppers().iter().map(|pepper| (pepper.id, pepper.check));
-    if peppers.eq(newest) { Ok(()) } else { Err(BuildError::Differs { what: "peppers" }) }
+    if peppers.eq(own) { Ok(()) } else { Err(BuildError::Differs { what: "peppers" }) }
 }
 
 impl Collection {

@@ -4,7 +4,7 @@ use super::intern::{Interner, order};
 use super::layout::{Layout, place};
 use super::{BuildError, Collection, Progress, Stamp};
 use crate::digest::{Digest, pepper_check};
-use crate::format::header::{DELTA_MINOR, Header, Kind, MINOR, Section};
+use crate::format::header::{Header, Kind, MINOR, MINOR_OF_DELTAS, Section};
 use crate::format::id_place::{self, GROUP_LENGTH, GROUP_SLOTS};
 use crate::format::record::{self, PEPPER_LENGTH, Packed, RECORD_LENGTH, SET_LIMIT};
 use crate::format::{HASH_LENGTH, PAGE, id_prefix, pages, table};
@@ -226,7 +226,7 @@ impl Collection {
             (page, rest) = (page + count, after);
         }
         let header = Header {
-            minor: if ground.generation == 0 { MINOR } else { DELTA_MINOR },
+            minor: if ground.generation == 0 { MINOR } else { MINOR_OF_DELTAS },
             compatible_features: 0,
             file_length,
             generation: stamp.generation,

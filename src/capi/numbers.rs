@@ -73,7 +73,7 @@ pub const KEYWARD_E_OLDER: i32 = 306;
 /// The snapshot has the generation in use and other bytes.
 pub const KEYWARD_E_CONFLICT: i32 = 307;
 /// The delta beside the snapshot is one on another snapshot, or has other realms.
-pub const KEYWARD_E_DELTA: i32 = 308;
+pub const KEYWARD_E_DELTA: i32 = 310;
 /// The keyring breaks a rule.
 pub const KEYWARD_E_KEYRING: i32 = 311;
 /// Others than its owner may read or write the keyring.

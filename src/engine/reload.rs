@@ -8,7 +8,7 @@ use crate::gates::{Plan, PlanError};
 use crate::keyring::Keyring;
 use crate::limits::{State as Counters, StateError, StateInfo};
 use crate::memory::Bytes;
-use crate::snapshot::{DeltaError, Snapshot, SnapshotError};
+use crate::snapshot::{Delta, DeltaError, Snapshot, SnapshotError};
 use parking_lot::Mutex;
 use std::io;
 use std::path::PathBuf;
@@ -423,10 +423,7 @@ fn is_usable(cell: &Cell) -> bool {
 /// Whether the delta that `bytes` are was made for another full snapshot than that of `ground`, which has taken
 /// in what it says. Where they are no delta, whoever opens them says so.
 fn is_stale(bytes: &Bytes, ground: &Plan) -> bool {
-    let base = ground.layers().base();
-    Header::read(bytes, bytes.len() as u64).is_ok_and(|delta| {
-        delta.is_delta() && delta.base_hash != *base.hash() && delta.generation <= base.header().generation
-    })
+    Header::read(bytes, bytes.len() as u64).is_ok_and(|delta| Delta::is_stale(&delta, ground.layers().base()))
 }
 
 fn last_error(error: &impl ToString) -> LastError {

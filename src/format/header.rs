@@ -10,10 +10,10 @@ pub const MAGIC: [u8; 8] = *b"KEYWARD\0";
 pub const MAJOR: u16 = 1;
 /// The minor version of a full snapshot: it has nothing that version 1.0 did not have.
 pub const MINOR: u16 = 0;
-/// The minor version of a delta.
-pub const DELTA_MINOR: u16 = 1;
-/// The bit of the incompatible features that says that the file is a delta (docs/FORMAT.md section 7).
-pub const DELTA: u64 = 1;
+/// The minor version that deltas came with.
+pub const MINOR_OF_DELTAS: u16 = 2;
+/// Incompatible feature: the file is a delta (docs/FORMAT.md section 7).
+pub const DELTA: u64 = 2;
 /// Keyed BLAKE3 under derived keys (docs/FORMAT.md section 3).
 pub const DIGEST_SUITE: u32 = 1;
 

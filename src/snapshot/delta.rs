@@ -97,6 +97,13 @@ impl Delta {
         Ok(delta)
     }
 
+    /// Whether the delta that `header` heads is one on another full snapshot, of which `base` has taken in what it
+    /// says. Such a delta is passed over.
+    pub fn is_stale(header: &Header, base: &Snapshot) -> bool {
+        let of_another = header.is_delta() && header.base_hash != *base.hash();
+        of_another && header.generation <= base.header().generation
+    }
+
     /// What the header says.
     pub const fn header(&self) -> &Header {
         self.0.header()
