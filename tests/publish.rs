@@ -8,7 +8,7 @@ use keyward_testkit::{
 };
 use std::fs::{self, Permissions};
 use std::io::Write;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -147,7 +147,13 @@ fn kill_and_look(test: &str, name: &str, publish: impl Fn(&Path) -> Result<Publi
     publish(&path).expect("nothing stands there");
     let (mut before, mut left_behind) = (opens(&path), 0);
     let first = before;
+    // When the temporary file was made, which tells it from one that was left behind before.
+    let made = || {
+        let found = fs::metadata(folder.join(".keys.kwd.tmp")).ok()?;
+        Some((found.ino(), found.ctime(), found.ctime_nsec()))
+    };
     for kills in 0..200 {
+        let left = made();
         let child = again(test, &path, usize::MAX, "")
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -155,7 +161,7 @@ fn kill_and_look(test: &str, name: &str, publish: impl Fn(&Path) -> Result<Publi
             .expect("it is this program");
         // From the first sign of life on, at another moment each time.
         let started = Instant::now();
-        let alive = || fs::metadata(folder.join(".keys.kwd.tmp")).is_ok() || opens(&path) > before;
+        let alive = || made().is_some_and(|made| Some(made) != left) || opens(&path) > before;
         while !alive() {
             assert!(started.elapsed() < Duration::from_secs(60), "the publisher does nothing");
         }

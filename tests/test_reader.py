@@ -193,7 +193,8 @@ class Reader(unittest.TestCase):
 
     def test_deltas(self):
         """Of every key something is done: nothing, another status, another secret, removed, added."""
-        realm = MANY.replace("[realm.none]", TOKENS + "[realm.none]")
+        realm = MANY.replace("[realm.many]\n", '[realm.many]\ndefault_require = ["key"]\n')
+        realm = realm.replace("[realm.none]", TOKENS + "[realm.none]")
         configuration, keys, changes = (self.folder / name for name in ("delta.toml", "delta.jsonl", "changes.jsonl"))
         configuration.write_text(realm)
         before = list(random_keys(600))
