@@ -18,6 +18,7 @@
 //! Everything may be called from any thread at any time. Verifying takes no lock, and for keys neither
 //! allocates nor asks the system for anything.
 
+mod admission;
 mod cell;
 mod reload;
 
@@ -45,14 +46,17 @@ pub struct Options {
     pub mode: Mode,
     /// When its pages are checked.
     pub check: Check,
-    /// Whether a reload may go back to an older generation, or to other bytes of the same one.
+    /// Whether a reload may go back to an older generation, to other bytes of the same one, or to a snapshot that has
+    /// none of the realms in use. With `state` this is for all processes that name it: whoever goes back moves the
+    /// mark back that keeps the others from it.
     pub going_back: bool,
     /// Keys that the rate limiter has room for; twice as many as are active at one time is a good number.
     /// Each takes 16 bytes. With `state` this counts for nothing.
     pub limiter_slots: usize,
     /// A file in which rate limits and the use of each key are counted together with every other process that
-    /// names it; made where it is not there. `None`: limits are this process's own, and the use of keys is not
-    /// counted.
+    /// names it, and in which stands the highest generation of each realm that any of them has served: none of them
+    /// goes back behind it. Made where it is not there. `None`: limits are this process's own, the use of keys is
+    /// not counted, and a process that is started anew takes any generation.
     pub state: Option<PathBuf>,
     /// Without a file, whether rate limits and the use of each key are counted together with the processes that
     /// are forked from this one.

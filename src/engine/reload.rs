@@ -1,12 +1,13 @@
 //! New generations, and what becomes of old ones.
 
 use super::Options;
+use super::admission::{Known, check_follows, check_signed, serve};
 use super::cell::Cell;
-use crate::format::header::FormatError;
 use crate::gates::{Plan, PlanError};
 use crate::keyring::Keyring;
 use crate::limits::{State as Counters, StateError, StateInfo};
 use crate::memory::{Bytes, open_file};
+use crate::signature::{Fingerprint, SignatureError};
 use crate::snapshot::{Snapshot, SnapshotError};
 use parking_lot::Mutex;
 use std::io;
@@ -30,6 +31,9 @@ pub enum ReloadError {
     /// It is not a snapshot that can be used.
     #[error(transparent)]
     Snapshot(#[from] SnapshotError),
+    /// Nobody signed it who may publish.
+    #[error(transparent)]
+    Signature(#[from] SignatureError),
     /// It cannot be used with this keyring.
     #[error(transparent)]
     Plan(#[from] PlanError),
@@ -51,6 +55,38 @@ pub enum ReloadError {
         /// The generation.
         generation: u64,
     },
+    /// A process that shares the state file has served a newer one.
+    #[error(
+        "the snapshot has generation {found}, and generation {served} of the realm \"{realm}\" was served by a process that shares the state file: it would go back; publish a newer one"
+    )]
+    Served {
+        /// The generation that was found.
+        found: u64,
+        /// The highest generation that was served.
+        served: u64,
+        /// The realm that it was served of.
+        realm: String,
+    },
+    /// A process that shares the state file has served other bytes of the same generation.
+    #[error(
+        "the snapshot has generation {generation}, of which a process that shares the state file served other bytes of the realm \"{realm}\": publish it with a new generation"
+    )]
+    ServedOther {
+        /// The generation.
+        generation: u64,
+        /// The realm.
+        realm: String,
+    },
+    /// It has nothing that is in use.
+    #[error(
+        "the snapshot has none of the realms in use ({current}), but {found}: put the right file in its place, or restart to use this one"
+    )]
+    OtherRealms {
+        /// The realms that were found.
+        found: String,
+        /// The realms in use.
+        current: String,
+    },
     /// The state file cannot be used.
     #[error(transparent)]
     State(#[from] StateError),
@@ -63,16 +99,30 @@ pub enum ReloadError {
 #[derive(Clone)]
 enum Content {
     Snapshot(SnapshotError),
+    Signature(SignatureError),
     Plan(PlanError),
     Older { found: u64, current: u64 },
     Conflict { generation: u64 },
+    Served { found: u64, served: u64, realm: String },
+    ServedOther { generation: u64, realm: String },
+    OtherRealms { found: String, current: String },
 }
 
 impl Content {
     fn of(error: &ReloadError) -> Option<Self> {
         Some(match error {
             ReloadError::Snapshot(error) => Self::Snapshot(error.clone()),
+            ReloadError::Signature(error) => Self::Signature(error.clone()),
             ReloadError::Plan(error) => Self::Plan(error.clone()),
+            ReloadError::Served { found, served, realm } => {
+                Self::Served { found: *found, served: *served, realm: realm.clone() }
+            }
+            ReloadError::ServedOther { generation, realm } => {
+                Self::ServedOther { generation: *generation, realm: realm.clone() }
+            }
+            ReloadError::OtherRealms { found, current } => {
+                Self::OtherRealms { found: found.clone(), current: current.clone() }
+            }
             &ReloadError::Older { found, current } => Self::Older { found, current },
             &ReloadError::Conflict { generation } => Self::Conflict { generation },
             ReloadError::Io { .. } | ReloadError::State(_) | ReloadError::NoFile => return None,
@@ -84,16 +134,14 @@ impl From<Content> for ReloadError {
     fn from(content: Content) -> Self {
         match content {
             Content::Snapshot(error) => Self::Snapshot(error),
+            Content::Signature(error) => Self::Signature(error),
             Content::Plan(error) => Self::Plan(error),
+            Content::Served { found, served, realm } => Self::Served { found, served, realm },
+            Content::ServedOther { generation, realm } => Self::ServedOther { generation, realm },
+            Content::OtherRealms { found, current } => Self::OtherRealms { found, current },
             Content::Older { found, current } => Self::Older { found, current },
             Content::Conflict { generation } => Self::Conflict { generation },
         }
-    }
-}
-
-impl From<FormatError> for ReloadError {
-    fn from(error: FormatError) -> Self {
-        Self::Snapshot(error.into())
     }
 }
 
@@ -146,6 +194,8 @@ pub struct Loaded {
     pub realms: usize,
     /// Its bytes.
     pub length: u64,
+    /// Who signed it, of those whose signature the keyring asks for; `None` where it asks for nobody's.
+    pub signed_by: Option<Fingerprint>,
     /// When it was made, as it says itself; else when its file was last written.
     pub created: Option<SystemTime>,
     /// How long ago that was, by the system clock.
@@ -194,8 +244,13 @@ struct State {
     /// Generations that were replaced. They are dropped here and nowhere else, once nobody holds them.
     graveyard: Vec<Arc<Plan>>,
     last_error: Option<LastError>,
-    /// The file that was refused last, and why: it is not read again until there is another.
-    refused: Option<(Identity, Content)>,
+    /// Who signed what the current plan came from.
+    signed_by: Option<Fingerprint>,
+    /// What was known of the marks when it took over.
+    known: Known,
+    /// The file that was refused last, and why: it is not read again until there is another, or a mark was moved
+    /// back since, of which the number is the count.
+    refused: Option<(Identity, Content, u64)>,
     state_error: Option<String>,
 }
 
@@ -220,6 +275,8 @@ impl Reloader {
             since: SystemTime::UNIX_EPOCH,
             graveyard: Vec::new(),
             last_error: None,
+            signed_by: None,
+            known: Known::default(),
             refused: None,
             state_error: None,
         };
@@ -271,8 +328,10 @@ impl Reloader {
         if usable && state.identity == Some(identity) {
             return Ok(Reload::Unchanged);
         }
-        if let Some((refused, why)) = &state.refused
+        let moves_back = self.counters.moves_back();
+        if let Some((refused, why, moves)) = &state.refused
             && *refused == identity
+            && *moves == moves_back
         {
             return Err(why.clone().into());
         }
@@ -280,7 +339,7 @@ impl Reloader {
         bury(&mut state.graveyard);
         let bytes = Bytes::open(&file, self.options.mode).map_err(io_error)?;
         let reload = self.take(state, bytes, cell).inspect_err(|error| {
-            state.refused = Content::of(error).map(|why| (identity, why));
+            state.refused = Content::of(error).map(|why| (identity, why, moves_back));
         })?;
         (state.identity, state.modified) = (Some(identity), metadata.modified().ok());
         Ok(reload)
@@ -288,6 +347,7 @@ impl Reloader {
 
     /// Lets the snapshot in `bytes` take over, if it may.
     fn take(&self, state: &mut State, bytes: Bytes, cell: &Cell) -> Result<Reload, ReloadError> {
+        let signed = check_signed(&bytes, &self.keyring)?;
         let current = cell.load();
         let usable = current.as_ref().is_some_and(|plan| !plan.snapshot().is_damaged());
         // With nothing to stay with, a fast start is worth more than finding damage early: no verdict
@@ -296,6 +356,7 @@ impl Reloader {
             Some(plan) if usable => Snapshot::open_like(bytes, plan.snapshot())?,
             _ => Snapshot::open(bytes, self.options.check)?,
         };
+        signed.as_ref().map_or(Ok(()), |signed| signed.check(&snapshot))?;
         let generation = snapshot.header().generation;
         let replaced = current.as_ref().map(|plan| plan.snapshot().header().generation);
         if let Some(plan) = &current {
@@ -303,17 +364,16 @@ impl Reloader {
             if same && usable {
                 return Ok(Reload::Unchanged);
             }
-            let current = plan.snapshot().header().generation;
-            if !self.options.going_back && generation < current {
-                return Err(ReloadError::Older { found: generation, current });
-            }
-            if !self.options.going_back && generation == current && !same {
-                return Err(ReloadError::Conflict { generation });
+            if !self.options.going_back && !state.known.was_moved_back(&self.counters) {
+                check_follows(plan, &snapshot)?;
             }
         }
         drop(current);
         let mut plan = Plan::new(snapshot, Arc::clone(&self.keyring))?;
         plan.count_in(&self.counters);
+        // The last thing that can refuse it: from here on it is served.
+        state.known = serve(&plan, &self.counters, self.options.going_back)?;
+        state.signed_by = signed.map(|signed| signed.by);
         state.graveyard.extend(cell.replace(Arc::new(plan)));
         state.since = SystemTime::now();
         Ok(Reload::Loaded { generation, replaced })
@@ -334,6 +394,7 @@ impl Reloader {
                 keys: header.records,
                 realms: snapshot.realms().len(),
                 length: header.file_length,
+                signed_by: state.signed_by,
                 created,
                 age: created.and_then(|created| created.elapsed().ok()),
                 max_age: seconds(header.max_age),
