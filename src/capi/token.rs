@@ -106,7 +106,7 @@ pub unsafe extern "C" fn keyward_issue_token(
             // SAFETY: as this function's own.
             issued = unsafe {
                 decide_then(handle, request, verdict, |decided, now| {
-                    let now = now.unwrap_or_else(Timestamp::coarse_now);
+                    let now = now.unwrap_or_else(|| handle.engine().now());
                     decided.issue(credential, kid, subject, now).map_err(Fault::from)
                 })
             }?;

@@ -9,6 +9,7 @@ use crate::limits::{State as Counters, StateError, StateInfo};
 use crate::memory::{Bytes, open_file};
 use crate::signature::{Fingerprint, SignatureError};
 use crate::snapshot::{Snapshot, SnapshotError};
+use crate::time::SteadyClock;
 use parking_lot::Mutex;
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -198,7 +199,7 @@ pub struct Loaded {
     pub signed_by: Option<Fingerprint>,
     /// When it was made, as it says itself; else when its file was last written.
     pub created: Option<SystemTime>,
-    /// How long ago that was, by the system clock.
+    /// How long ago that was, by the clock that requests are decided by ([`super::Engine::now`]).
     pub age: Option<Duration>,
     /// The age past which it is no longer used.
     pub max_age: Option<Duration>,
@@ -258,6 +259,7 @@ pub(super) struct Reloader {
     state: Mutex<State>,
     keyring: Arc<Keyring>,
     counters: Arc<Counters>,
+    clock: Arc<SteadyClock>,
     options: Options,
 }
 
@@ -266,6 +268,7 @@ impl Reloader {
         origin: Origin,
         keyring: Arc<Keyring>,
         counters: Arc<Counters>,
+        clock: Arc<SteadyClock>,
         options: Options,
     ) -> Self {
         let state = State {
@@ -280,7 +283,7 @@ impl Reloader {
             refused: None,
             state_error: None,
         };
-        Self { state: Mutex::new(state), keyring, counters, options }
+        Self { state: Mutex::new(state), keyring, counters, clock, options }
     }
 
     /// Remembers why the state file is not used.
@@ -381,6 +384,9 @@ impl Reloader {
 
     pub(super) fn info(&self, cell: &Cell) -> Info {
         let state = self.state.lock();
+        let now = self.clock.now();
+        let now = Duration::new(now.seconds(), now.subsecond_nanoseconds());
+        let now = SystemTime::UNIX_EPOCH.checked_add(now);
         let loaded = cell.load().map(|plan| {
             let snapshot = plan.snapshot();
             let header = snapshot.header();
@@ -396,7 +402,7 @@ impl Reloader {
                 length: header.file_length,
                 signed_by: state.signed_by,
                 created,
-                age: created.and_then(|created| created.elapsed().ok()),
+                age: created.and_then(|created| now?.duration_since(created).ok()),
                 max_age: seconds(header.max_age),
                 mapped: snapshot.is_mapped(),
                 checked: snapshot.is_checked(),

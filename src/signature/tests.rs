@@ -132,6 +132,7 @@ proptest! {
     #[test]
     fn bytes_that_nobody_signed_are_no_signature(key: [u8; 32], low: [u8; 32], high: [u8; 32], hash: [u8; 32]) {
         let bytes = [low, high].concat().try_into().expect("64 bytes");
-        prop_assert!(!Signature { key, bytes }.is_good(&hash));
+        let nobodys = Signature { key, bytes };
+        prop_assert!(!nobodys.is_good(&hash));
     }
 }
