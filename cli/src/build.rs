@@ -150,6 +150,8 @@ fn summarize(
     let realms = configuration.realms.len();
     let rate = header.records as f64 / seconds;
     let stated = |number: u64| (number != 0).then_some(number);
+    let signers: Vec<_> =
+        header.signatures.iter().map(|signature| signature.fingerprint().to_string()).collect();
     let mut output = Output::new();
     if arguments.json {
         let summary = json!({
@@ -161,6 +163,7 @@ fn summarize(
             "replaced": published.replaced,
             "created": stated(header.created),
             "max_age": stated(header.max_age),
+            "signed_by": signers,
             "seconds": seconds,
             "keys_per_second": rate,
         });
@@ -168,13 +171,14 @@ fn summarize(
     }
     writeln!(
         output,
-        "{}: {} {}, {realms} {}, {} bytes, generation {}; {seconds:.2} s, {} keys/s",
+        "{}: {} {}, {realms} {}, {} bytes, generation {}, {}; {seconds:.2} s, {} keys/s",
         arguments.output.display(),
         HumanCount(header.records),
         if header.records == 1 { "key" } else { "keys" },
         if realms == 1 { "realm" } else { "realms" },
         HumanCount(header.file_length),
         header.generation,
+        if signers.is_empty() { "not signed".to_owned() } else { format!("signed by {}", signers.join(" and ")) },
         HumanCount(rate as u64),
     )
 }

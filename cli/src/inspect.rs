@@ -7,11 +7,13 @@ use crate::output::Output;
 use crate::progress::Progress;
 use clap::Args;
 use keyward::format::record::NEVER;
+use keyward::keyring::Keyring;
 use keyward::memory::Bytes;
 use keyward::record::Status;
+use keyward::signature::PublicKey;
 use keyward::snapshot::{Check, Damaged, Mode, Snapshot};
 use keyward::time::Timestamp;
-use report::Report;
+use report::{Report, Signed};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -21,21 +23,25 @@ const NAMED: usize = 10;
 /// Entries between two looks at the clock.
 const STRIDE: u64 = 1 << 16;
 
-/// Show what a snapshot holds, and check every hash in it; needs no keyring
+/// Show what a snapshot holds and who signed it, and check every hash in it; needs no keyring
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
   keyward inspect keys.kwd
   keyward inspect keys.kwd --expiring 7 --json
+  keyward inspect keys.kwd --keyring server.toml    # would a server with this keyring take it?
 
 Units: times are Unix seconds, lengths are bytes, the load is keys a home (0 to 1), a
 displacement is how many records a key stands from its home.
 
-Exit codes: 0 whole; 2 the command line is wrong; 3 it cannot be read or is damaged, and
+Exit codes: 0 whole; 1 not signed as the keyring asks for; 2 the command line is wrong; 3 it cannot be read or is damaged, and
 the message says which part of it.")]
 pub(crate) struct Arguments {
     /// The snapshot
     snapshot: PathBuf,
+    /// A keyring, to say whether the snapshot is signed as it asks for
+    #[arg(long, value_name = "FILE")]
+    keyring: Option<PathBuf>,
     /// Days within which a key that expires is listed
     #[arg(long, value_name = "DAYS", default_value_t = 30)]
     expiring: u32,
@@ -63,8 +69,13 @@ struct Census {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<bool, Failure> {
     let path = &arguments.snapshot;
+    let keyring = arguments.keyring.as_deref().map(Keyring::load).transpose()?;
     let progress = Progress::new();
     let snapshot = open(path)?;
+    let signed = keyring.as_ref().map(|keyring| Signed {
+        verdict: keyring.check_signatures(snapshot.hash(), &snapshot.header().signatures),
+        accepted: keyring.public_keys().iter().map(PublicKey::fingerprint).collect(),
+    });
     let whole = snapshot.check();
     let good =
         |kind: u32| whole.is_ok() || snapshot.sections().any(|(section, good)| section.kind == kind && good);
@@ -83,6 +94,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool, Failure> {
         path,
         snapshot: &snapshot,
         sections: &sections,
+        signed: signed.as_ref(),
         census: census.as_ref(),
         now,
         days: arguments.expiring,
@@ -94,7 +106,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool, Failure> {
         report.write(&mut output)?
     }
     whole.map_err(|error| Failure::file(path, error))?;
-    Ok(true)
+    Ok(signed.is_none_or(|signed| signed.verdict.is_ok()))
 }
 
 fn open(path: &Path) -> Result<Snapshot, Failure> {

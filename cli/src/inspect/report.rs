@@ -7,6 +7,7 @@ use crate::units::rough;
 use indicatif::HumanCount;
 use keyward::format::header::{Kind, Section};
 use keyward::record::Status;
+use keyward::signature::{Fingerprint, Signature, SignatureError};
 use keyward::snapshot::Snapshot;
 use serde_json::{Value, json};
 use std::io::{self, Write};
@@ -18,10 +19,19 @@ pub(super) struct Report<'a> {
     pub(super) snapshot: &'a Snapshot,
     /// Each section, and whether its hash is right.
     pub(super) sections: &'a [(Section, bool)],
+    /// What a keyring makes of its signatures, where one was given.
+    pub(super) signed: Option<&'a Signed>,
     /// `None` where the snapshot is damaged: numbers out of it would mean nothing.
     pub(super) census: Option<&'a Census>,
     pub(super) now: u64,
     pub(super) days: u32,
+}
+
+/// What a keyring makes of a snapshot's signatures.
+pub(super) struct Signed {
+    pub(super) verdict: Result<Option<Fingerprint>, SignatureError>,
+    /// The keys of which it asks for a signature.
+    pub(super) accepted: Vec<Fingerprint>,
 }
 
 fn section_name(kind: u32) -> String {
@@ -63,6 +73,30 @@ impl Report<'_> {
         rows
     }
 
+    /// Each signature: whose it says it is, whether it is one of this snapshot by that key, and, where a keyring was
+    /// given, whether it has that key.
+    fn signatures(&self) -> impl Iterator<Item = (Fingerprint, bool, Option<bool>)> {
+        self.snapshot.header().signatures.iter().map(|signature: &Signature| {
+            let key = signature.fingerprint();
+            let accepted = self.signed.map(|signed| signed.accepted.contains(&key));
+            (key, signature.is_good(self.snapshot.hash()), accepted)
+        })
+    }
+
+    /// What the signatures say, on one line.
+    fn signed_by(&self) -> String {
+        let each = self.signatures().map(|(key, good, accepted)| {
+            let known = match accepted {
+                None => "",
+                Some(true) => ", which the keyring has",
+                Some(false) => ", which the keyring lacks",
+            };
+            format!("{key}{}{known}", if good { "" } else { " (NOT GOOD)" })
+        });
+        let each: Vec<_> = each.collect();
+        if each.is_empty() { "nobody".to_owned() } else { each.join("; ") }
+    }
+
     pub(super) fn write_json(&self, output: &mut impl Write) -> io::Result<()> {
         let header = self.snapshot.header();
         let sections = self.sections.iter().map(|(section, good)| {
@@ -87,6 +121,10 @@ impl Report<'_> {
             "load": ratio(header.records, header.capacity),
             "longest_displacement": header.longest_displacement,
             "bytes_per_key": (header.records != 0).then(|| ratio(header.file_length, header.records)),
+            "signatures": self.signatures().map(|(key, good, accepted)| {
+                json!({ "key": key.to_string(), "good": good, "accepted": accepted })
+            }).collect::<Vec<_>>(),
+            "accepted": self.signed.map(|signed| signed.verdict.is_ok()),
             "peppers": self.snapshot.peppers().iter().map(|pepper| pepper.id).collect::<Vec<_>>(),
             "realms": self.snapshot.realms().iter().map(|realm| realm.name.as_str()).collect::<Vec<_>>(),
             "sections": sections.collect::<Vec<_>>(),
@@ -144,6 +182,17 @@ impl Report<'_> {
                 age => format!("{age} s ({})", rough(age)),
             },
         );
+        row("signed by", self.signed_by());
+        if let Some(signed) = self.signed {
+            row(
+                "keyring",
+                match &signed.verdict {
+                    Ok(Some(key)) => format!("takes it: signed by {key}"),
+                    Ok(None) => "takes it: it has no signing key, and asks for nobody's signature".to_owned(),
+                    Err(error) => format!("REFUSES it: {error}"),
+                },
+            );
+        }
         let peppers: Vec<_> = self.snapshot.peppers().iter().map(|pepper| pepper.id.to_string()).collect();
         row("peppers", if peppers.is_empty() { "none".to_owned() } else { peppers.join(", ") });
         row("length", format!("{} bytes", HumanCount(header.file_length)));

@@ -5,11 +5,14 @@
 //! share a state file without standing in each other's way, as long as none of them has a realm of another's.
 //!
 //! A mark is three words: the generation; how often the mark was moved back, with bits of the snapshot's hash; and a
-//! hash of both and of the realm's name. It stands twice, in two pages. Words are changed one at a time, the hash
-//! first, each only if it is still what it was when the mark was read: so of a mark that somebody was killed in the
-//! middle of, or that was damaged, the hash is wrong, and it counts for nothing. Whoever changes a mark takes the
-//! copy that is worth less, and the other one only after that has become good. So at every moment one of them is
-//! good, and says what was served.
+//! hash of both and of the realm's name. It stands twice, in two pages. Words are changed one at a time, each only if
+//! it still is what it was when the mark was read, and between the first step and the last the hash is a wrong one. So
+//! a mark that somebody was killed in the middle of, or that was damaged, counts for nothing.
+//!
+//! Whoever raises a mark changes the copy that is worth less, the first where both are worth the same, and the other
+//! one only after that has become good. A copy that is good is therefore changed only while the other is good and worth
+//! no less: of two that would change one each, both would have to be worth less, or both the first. So at every
+//! moment one of them is good and says what was served, whoever is killed, stopped or late.
 //!
 //! Moving back is moving forward to a mark that says that it was moved back once more, so that marks only ever rise.
 
@@ -134,12 +137,11 @@ impl State {
 
     /// Raises the mark of one realm, or says what is in the way.
     fn raise(&self, row: usize, realm: u64, snapshot: Mark, going_back: bool) -> Result<Mark, Mark> {
-        let places = self.layout.marks(row);
-        let mut attempts = 0;
+        let (mut attempts, places) = (0, self.layout.marks(row));
         loop {
-            let found = places.map(|place| self.words_at(place));
-            let copies = found.map(|words| Mark::read(words, realm));
-            let target = match self.best(realm) {
+            let view = self.view();
+            let found = view.of(row);
+            let target = match view.best(realm) {
                 None => snapshot,
                 Some(mark) if mark.admits(&snapshot) => Mark { moves_back: mark.moves_back, ..snapshot },
                 Some(mark) if going_back && mark.moves_back < MOST_MOVES => {
@@ -147,43 +149,72 @@ impl State {
                 }
                 Some(mark) => return Err(mark),
             };
-            let [first, second] = copies;
-            if first == Some(target) && second == Some(target) {
+            let [first, second] = found.map(|words| Mark::read(words, realm));
+            let whole = [first, second].iter().filter(|copy| **copy == Some(target)).count();
+            // One copy is enough where others are changing the second all the time.
+            attempts += whole;
+            if whole == 2 || attempts > ATTEMPTS {
                 return Ok(target);
             }
-            // One copy is enough where others are changing the second all the time.
-            if first == Some(target) || second == Some(target) {
-                attempts += 1;
-                if attempts > ATTEMPTS {
-                    return Ok(target);
-                }
-            }
             // `None` is less than every mark.
-            let worth_less = if first > second { 1 } else { 0 };
-            if let (Some(&place), Some(words)) = (places.get(worth_less), found.get(worth_less)) {
-                self.change(place, words, target.words(realm));
-            }
+            let (place, words) = match (places, found) {
+                ([_, place], [_, words]) if first > second => (place, words),
+                ([place, _], [words, _]) => (place, words),
+            };
+            self.change(place, words, target.words(realm));
         }
     }
 
-    /// Changes the mark at `place` from `old` to `new`, if nobody else does. The hash goes first.
-    fn change(&self, place: usize, old: &[u64; MARK], new: [u64; MARK]) {
-        let Some(words) = self.words.get(place..place + MARK) else { return };
-        for ((word, old), new) in words.iter().zip(old).zip(new).rev() {
-            if word.compare_exchange(*old, new, SeqCst, SeqCst).is_err() {
+    /// Changes the mark at `place` from `old` to `new`, if nobody else does.
+    fn change(&self, place: usize, old: [u64; MARK], new: [u64; MARK]) {
+        for (at, old, new) in steps(old, new) {
+            let word = self.words.get(place + at);
+            if word.is_none_or(|word| word.compare_exchange(old, new, SeqCst, SeqCst).is_err()) {
                 return;
             }
         }
     }
 
-    /// The highest good mark of a realm, in whatever row: where its own row was damaged, it has another by now.
-    fn best(&self, realm: u64) -> Option<Mark> {
-        let rows = (1..self.layout.realms).flat_map(|row| self.layout.marks(row));
-        rows.filter_map(|place| Mark::read(self.words_at(place), realm)).max()
+    /// All places for marks as they are at one moment: read until they are the same twice. Nobody changes them but
+    /// to raise a mark, so whoever has to read again has seen another succeed.
+    fn view(&self) -> View {
+        let places = || (1..self.layout.realms).flat_map(|row| self.layout.marks(row));
+        let read = |place: usize| -> [u64; MARK] {
+            std::array::from_fn(|at| self.words.get(place + at).map_or(0, |word| word.load(SeqCst)))
+        };
+        loop {
+            let words: Vec<_> = places().map(read).collect();
+            if places().map(read).eq(words.iter().copied()) {
+                return View(words);
+            }
+        }
     }
 
-    fn words_at(&self, place: usize) -> [u64; MARK] {
-        std::array::from_fn(|at| self.words.get(place + at).map_or(0, |word| word.load(SeqCst)))
+    /// The highest good mark of a realm.
+    fn best(&self, realm: u64) -> Option<Mark> {
+        self.view().best(realm)
+    }
+}
+
+/// The steps from one mark to another: the place of a word, what it is before, and after.
+const fn steps(old: [u64; MARK], new: [u64; MARK]) -> [(usize, u64, u64); 4] {
+    let ([old_generation, old_second, old_check], [generation, second, check]) = (old, new);
+    [(2, old_check, !check), (0, old_generation, generation), (1, old_second, second), (2, !check, check)]
+}
+
+/// What stood in the places for marks at one moment: two for each row but the first.
+struct View(Vec<[u64; MARK]>);
+
+impl View {
+    /// The copies of the mark of the realm of that row.
+    fn of(&self, row: usize) -> [[u64; MARK]; 2] {
+        let first = row.saturating_sub(1) * 2;
+        [first, first + 1].map(|at| self.0.get(at).copied().unwrap_or_default())
+    }
+
+    /// The highest good mark of a realm, in whatever row: where its own row was damaged, it has another by now.
+    fn best(&self, realm: u64) -> Option<Mark> {
+        self.0.iter().filter_map(|words| Mark::read(*words, realm)).max()
     }
 }
 

@@ -87,7 +87,7 @@ fn a_mark_that_is_damaged_loses_to_its_copy() {
                 assert!(serve(&state, &["a"], 8).is_err(), "word {word}, bit {bit} of copy {copy}");
                 assert!(serve(&state, &["a"], 9).is_ok());
                 assert!(serve(&state, &["a"], 10).is_ok());
-                let both = places(&state, "a").map(|place| Mark::read(state.words_at(place), realm_hash("a")));
+                let both = places(&state, "a").map(|place| Mark::read(words_at(&state, place), realm_hash("a")));
                 assert!(both.iter().all(|mark| mark.is_some_and(|mark| mark.generation == 10)), "it is mended");
             }
         }
@@ -122,32 +122,93 @@ fn a_realm_that_lost_its_row_keeps_its_mark() {
     assert!(serve(&state, &["a"], 9).is_err());
 }
 
-/// Stops after each word that is changed, as a process does that is killed there, and lets another go on.
+fn words_at(state: &State, place: usize) -> [u64; MARK] {
+    std::array::from_fn(|at| state.words[place + at].load(Relaxed))
+}
+
+/// Stops after each word that is changed, as a process does that is killed there, and lets others go on.
 #[test]
 fn whoever_is_killed_between_two_words_leaves_what_was_served() {
-    for stop in 0..=2 * MARK {
-        for next in [8, 10, 11] {
+    let realm = realm_hash("a");
+    for stop in 0..=8 {
+        for next in [8, 9, 10, 11] {
             let state = state();
             assert!(serve(&state, &["a"], 9).is_ok());
-            let realm = realm_hash("a");
-            let (mut left, target) = (stop, snapshot(10, 10).words(realm));
-            for place in places(&state, "a") {
-                let found = state.words_at(place);
-                // As `change` does: the last word first.
-                for at in (0..MARK).rev().take(left) {
-                    state.words[place + at].store(target[at], Relaxed);
-                }
-                left = left.saturating_sub(MARK);
-                assert!(left > 0 || stop >= MARK || state.words_at(place) != found || stop == 0);
-                if left == 0 {
-                    break;
-                }
+            let target = snapshot(10, 10).words(realm);
+            let all = places(&state, "a").map(|place| {
+                steps(words_at(&state, place), target).map(|(at, old, new)| (place + at, old, new))
+            });
+            for &(at, old, new) in all.as_flattened().iter().take(stop) {
+                assert_eq!(state.words[at].swap(new, Relaxed), old);
             }
-            // Generation 10 counts as soon as one copy is whole, and it is served only once both are.
-            let expected = if stop < MARK { 9 } else { 10 };
+            // Generation 10 counts once one copy is whole, and it is served only after that.
+            let expected = if stop < 4 { 9 } else { 10 };
             assert_eq!(generation(&state, "a"), Some(expected), "stopped after {stop} words");
-            assert_eq!(serve(&state, &["a"], next).is_ok(), next > 9, "{next} after {stop} words");
+            assert_eq!(serve(&state, &["a"], next).is_ok(), next >= expected, "{next} after {stop} words");
             assert_eq!(generation(&state, "a"), Some(next.max(expected)));
+            let both = places(&state, "a").map(|place| Mark::read(words_at(&state, place), realm));
+            assert!(next < expected || both[0] == both[1], "what was left is mended");
+        }
+    }
+}
+
+/// Everything that two who raise a mark can do to each other, word by word: whatever the order of their steps, and
+/// wherever each of them is killed, what one of them has served is known.
+#[test]
+fn every_order_of_the_steps_of_two() {
+    let realm = realm_hash("a");
+    // Who goes at each of ten steps; the others come after.
+    for order in 0_u32..1 << 10 {
+        let state = state();
+        assert!(serve(&state, &["a"], 9).is_ok());
+        let mut writers = [Writer::new(10), Writer::new(11)];
+        for at in 0..60 {
+            let who = if at < 10 { order >> at & 1 } else { u32::from(at >= 35) };
+            writers[who as usize].step(&state, realm);
+            let highest = writers.iter().filter(|one| one.served).map(|one| one.target.generation).max();
+            let mark = generation(&state, "a").expect("there is always one");
+            assert!(mark >= highest.unwrap_or(9), "order {order:b}, step {at}");
+        }
+        assert!(writers[1].served);
+        assert_eq!(generation(&state, "a"), Some(11));
+    }
+}
+
+/// One that raises a mark as [`State::raise`] does, and stops after every word.
+struct Writer {
+    target: Mark,
+    left: Vec<(usize, u64, u64)>,
+    served: bool,
+    refused: bool,
+}
+
+impl Writer {
+    fn new(generation: u64) -> Self {
+        Self { target: snapshot(generation, generation as u8), left: Vec::new(), served: false, refused: false }
+    }
+
+    fn step(&mut self, state: &State, realm: u64) {
+        if self.served || self.refused {
+            return;
+        }
+        if self.left.is_empty() {
+            let row = usize::from(state.realm("a").0);
+            let view = state.view();
+            self.refused = view.best(realm).is_some_and(|mark| !mark.admits(&self.target));
+            let [first, second] = view.of(row).map(|words| Mark::read(words, realm));
+            self.served = !self.refused && first == second && first == Some(self.target);
+            if self.served || self.refused {
+                return;
+            }
+            let which = usize::from(first > second);
+            let (place, words) = (state.layout.marks(row)[which], view.of(row)[which]);
+            let steps = steps(words, self.target.words(realm));
+            self.left = steps.into_iter().map(|(at, old, new)| (place + at, old, new)).rev().collect();
+            return;
+        }
+        let (at, old, new) = self.left.pop().expect("there is one");
+        if state.words[at].compare_exchange(old, new, Relaxed, Relaxed).is_err() {
+            self.left.clear();
         }
     }
 }
@@ -164,12 +225,15 @@ fn threads_that_raise_it_at_once_leave_the_highest() {
                     for step in 0..10 {
                         let mine = base + first + step * 4;
                         match serve(state, &["a", "b"], mine) {
-                            Ok(_) => {}
+                            // What was served is never forgotten, not for a moment.
+                            Ok(_) => {
+                                for _ in 0..5 {
+                                    assert!(generation(state, "a").is_some_and(|mark| mark >= mine));
+                                    assert!(generation(state, "b").is_some_and(|mark| mark >= mine));
+                                }
+                            }
                             Err(passed) => assert!(passed.mark.generation > mine),
                         }
-                        // Whatever was served before is never forgotten.
-                        assert!(generation(state, "a").is_some_and(|mark| mark >= mine));
-                        assert!(generation(state, "b").is_some_and(|mark| mark >= mine));
                     }
                 });
             }
