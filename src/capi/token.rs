@@ -9,7 +9,6 @@ use super::numbers::*;
 use super::sized::{Output, Struct, input};
 use super::types::*;
 use super::verify::{decide_then, into_verdict};
-use crate::time::Timestamp;
 use std::ffi::c_char;
 use std::mem::{MaybeUninit, offset_of};
 

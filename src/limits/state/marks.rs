@@ -16,10 +16,11 @@
 //!
 //! Moving back is moving forward to a mark that says that it was moved back once more, so that marks only ever rise.
 
-use super::layout::{MARK, MOVES_BACK, realm_hash};
+use super::layout::{Layout, MARK, MOVES_BACK, realm_hash};
 use super::{State, Where};
 use crate::memory::ReadWords;
 use std::sync::atomic::Ordering::SeqCst;
+use std::sync::atomic::fence;
 use thiserror::Error;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
@@ -175,25 +176,19 @@ impl State {
         }
     }
 
-    /// All places for marks as they are at one moment: read until they are the same twice. Nobody changes them but
-    /// to raise a mark, so whoever has to read again has seen another succeed.
     fn view(&self) -> View {
-        let places = || (1..self.layout.realms).flat_map(|row| self.layout.marks(row));
-        let read = |place: usize| -> [u64; MARK] {
-            std::array::from_fn(|at| self.words.get(place + at).map_or(0, |word| word.load(SeqCst)))
-        };
-        loop {
-            let words: Vec<_> = places().map(read).collect();
-            if places().map(read).eq(words.iter().copied()) {
-                return View(words);
-            }
-        }
+        View::read(&self.words, self.layout)
     }
 
     /// The highest good mark of a realm.
     fn best(&self, realm: u64) -> Option<Mark> {
         self.view().best(realm)
     }
+}
+
+/// What was served last of the realm of that name.
+pub(super) fn read(words: &impl ReadWords, layout: Layout, realm: &str) -> Option<Mark> {
+    View::read(words, layout).best(realm_hash(realm))
 }
 
 /// The steps from one mark to another: the place of a word, what it is before, and after.
@@ -206,6 +201,21 @@ const fn steps(old: [u64; MARK], new: [u64; MARK]) -> [(usize, u64, u64); 4] {
 struct View(Vec<[u64; MARK]>);
 
 impl View {
+    /// All places as they are at one moment: read until they are the same twice. Nobody changes them but to raise a
+    /// mark, so whoever has to read again has seen another get on.
+    fn read(words: &impl ReadWords, layout: Layout) -> Self {
+        let places = || (1..layout.realms).flat_map(|row| layout.marks(row));
+        let read = |place: usize| -> [u64; MARK] { std::array::from_fn(|at| words.word(place + at)) };
+        loop {
+            let found: Vec<_> = places().map(read).collect();
+            // A word that is the same before and after was so at this moment.
+            fence(SeqCst);
+            if places().map(read).eq(found.iter().copied()) {
+                return Self(found);
+            }
+        }
+    }
+
     /// The copies of the mark of the realm of that row.
     fn of(&self, row: usize) -> [[u64; MARK]; 2] {
         let first = row.saturating_sub(1) * 2;
