@@ -189,7 +189,13 @@ impl Keyring {
                 return Err(table.fault("private_key", found).expecting(expected));
             }
         }
-        Ok(Self { file: file.to_owned(), peppers, token_keys, public_keys, signing_keys: signing_keys.into() })
+        Ok(Self {
+            file: file.to_owned(),
+            peppers,
+            token_keys,
+            public_keys,
+            signing_keys: signing_keys.into(),
+        })
     }
 
     /// The pepper of that id.

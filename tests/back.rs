@@ -105,7 +105,10 @@ fn a_process_that_starts_anew_does_not_go_back() {
         assert_eq!(engine.info().last_error.expect("it says so").message, error.to_string());
         // It takes the right one as soon as it is there.
         put(&path, &snapshot(&["a"], 5));
-        assert_eq!(engine.reload().expect("it is the last"), Reload::Loaded { generation: 5, replaced: None });
+        assert_eq!(
+            engine.reload().expect("it is the last"),
+            Reload::Loaded { generation: 5, replaced: None }
+        );
     }
     let error = started(variant(&["a"], 5, "-other"), &state).err().expect("it has other bytes");
     assert!(matches!(&error, ReloadError::ServedOther { generation: 5, realm } if realm == "a"), "{error}");
@@ -136,7 +139,10 @@ fn of_processes_that_share_it_none_is_left_behind() {
     assert!(engine.reload().is_err(), "nor the next time");
     assert_eq!(decides(&engine, "a"), Some(3));
     put(&path, &snapshot(&["a", "b"], 7));
-    assert_eq!(engine.reload().expect("all have it now"), Reload::Loaded { generation: 7, replaced: Some(3) });
+    assert_eq!(
+        engine.reload().expect("all have it now"),
+        Reload::Loaded { generation: 7, replaced: Some(3) }
+    );
 }
 
 #[test]
@@ -183,7 +189,8 @@ fn what_is_refused_leaves_no_mark() {
     let state = folder("refused").join("state");
     let signing = SigningKey::generate().expect("there is a random source");
     let table = |name: &str, pem: &str| format!("[[signing_key]]\n{name} = \"\"\"\n{pem}\"\"\"\n");
-    let server = format!("{KEYRING}{}", table("public_key", &signing.public_to_pem().expect("it is written")));
+    let server =
+        format!("{KEYRING}{}", table("public_key", &signing.public_to_pem().expect("it is written")));
     let publisher = format!("{KEYRING}{}", table("private_key", &signing.to_pem().expect("it is written")));
     let of = |generation, keyring: &str| build(&configuration(&["a"]), keyring, "", stamp(generation));
     let engine = Engine::from_bytes(of(5, &publisher), keyring(&server), with_state(&state));
@@ -210,7 +217,8 @@ fn what_is_refused_leaves_no_mark() {
 
 #[test]
 fn a_snapshot_of_another_realm_set_is_refused() {
-    let engine = Engine::from_bytes(snapshot(&["a", "b"], 1), keyring(KEYRING), options()).expect("it is good");
+    let engine =
+        Engine::from_bytes(snapshot(&["a", "b"], 1), keyring(KEYRING), options()).expect("it is good");
     let error = engine.replace(snapshot(&["x", "y"], 2)).expect_err("it is another service's");
     let ReloadError::OtherRealms { found, current } = &error else { panic!("{error}") };
     assert_eq!((found.as_str(), current.as_str()), ("x, y", "a, b"));
@@ -218,7 +226,10 @@ fn a_snapshot_of_another_realm_set_is_refused() {
     assert_eq!(decides(&engine, "b"), Some(1));
     // A realm may come and go.
     assert!(engine.replace(snapshot(&["b", "c"], 2)).is_ok());
-    assert_eq!((decides(&engine, "a"), decides(&engine, "b"), decides(&engine, "c")), (None, Some(2), Some(2)));
+    assert_eq!(
+        (decides(&engine, "a"), decides(&engine, "b"), decides(&engine, "c")),
+        (None, Some(2), Some(2))
+    );
     // Whoever asks for it gets it.
     let willing = Options { going_back: true, ..options() };
     let willing = Engine::from_bytes(snapshot(&["a"], 1), keyring(KEYRING), willing).expect("it is good");

@@ -107,12 +107,14 @@ fn under_another_clock() {
     assert_eq!(ask(&engine, "begins"), Reason::Unavailable);
     let age = engine.info().loaded.and_then(|loaded| loaded.age).expect("it was made at some time");
     assert!(age.as_secs() >= 101, "{age:?}");
-    engine.replace({
-        let bytes = build(CONFIGURATION, KEYRING, "", Stamp { generation: 2, created: END + 60, max_age: 100 });
-        assert!(!bytes.is_empty());
-        bytes
-    })
-    .expect("it is newer");
+    engine
+        .replace({
+            let bytes =
+                build(CONFIGURATION, KEYRING, "", Stamp { generation: 2, created: END + 60, max_age: 100 });
+            assert!(!bytes.is_empty());
+            bytes
+        })
+        .expect("it is newer");
     assert_eq!(ask(&engine, "begins"), Reason::UnknownKey, "a newer snapshot is young enough");
 }
 
@@ -136,6 +138,7 @@ fn a_clock_that_is_set_back_revives_nothing() {
         .env("TZ", "UTC")
         .output()
         .expect("it can be started");
-    let told = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let told =
+        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success() && told.contains("1 passed"), "{told}");
 }

@@ -147,7 +147,9 @@ fn every_bit_of_a_signed_header_counts() {
             bad[at] ^= 1 << bit;
             let error = refusal(open(bad.clone(), &server));
             let expected = match at {
-                FIRST.. if at < FIRST + 32 => matches!(error, ReloadError::Signature(SignatureError::OtherKey { .. })),
+                FIRST.. if at < FIRST + 32 => {
+                    matches!(error, ReloadError::Signature(SignatureError::OtherKey { .. }))
+                }
                 FIRST.. if at < FIRST + 96 => {
                     matches!(error, ReloadError::Signature(SignatureError::Bad { key }) if key == ours.name)
                 }
@@ -193,7 +195,10 @@ fn a_signature_is_of_one_snapshot() {
     let mut damaged = first.clone();
     damaged[at] ^= 1;
     let error = refusal(open(damaged, &server));
-    assert!(matches!(error, ReloadError::Snapshot(SnapshotError::Format(FormatError::Hash { .. }))), "{error}");
+    assert!(
+        matches!(error, ReloadError::Snapshot(SnapshotError::Format(FormatError::Hash { .. }))),
+        "{error}"
+    );
     for length in [0, 1, PAGE - 1, PAGE, first.len() - 1] {
         assert!(matches!(refusal(open(first[..length].to_vec(), &server)), ReloadError::Snapshot(_)));
     }
@@ -206,7 +211,10 @@ fn the_signature_comes_first() {
     let mut forge = Forge::new(snapshot());
     let realms = forge.section(Kind::Realms).offset as usize;
     let forged = forge.put(realms, b"no JSON").seal();
-    assert!(matches!(refusal(open(forged.clone(), KEYRING)), ReloadError::Snapshot(SnapshotError::Realms(_))));
+    assert!(matches!(
+        refusal(open(forged.clone(), KEYRING)),
+        ReloadError::Snapshot(SnapshotError::Realms(_))
+    ));
     let accepted = vec![ours.name];
     let server = with(&[&ours.public]);
     assert_eq!(signature_refusal(open(forged, &server)), SignatureError::Unsigned { accepted });
@@ -312,7 +320,7 @@ fn faults_of_signing_keys_name_the_place_and_no_key() {
     let small = "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEAAQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n-----END PUBLIC KEY-----\n";
     for (text, expected) in [
         ("[[signing_key]]\n".to_owned(), "keyring.toml:1: signing_key[0].public_key: is missing"),
-        ("[[signing_key]]\npublic = \"\"\n".to_owned(), "did you mean \"public_key\"?"),
+        ("[[signing_key]]\npublic_kye = \"\"\n".to_owned(), "did you mean \"public_key\"?"),
         ("[[signing_key]]\npublic_key = \"abc\"\n".to_owned(), "public_key: not one PEM block"),
         (format!("[[signing_key]]\npublic_key = '''\n{rsa}'''\n"), "not an Ed25519 key"),
         (format!("[[signing_key]]\npublic_key = '''\n{small}'''\n"), "a point of small order"),

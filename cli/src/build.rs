@@ -178,7 +178,11 @@ fn summarize(
         if realms == 1 { "realm" } else { "realms" },
         HumanCount(header.file_length),
         header.generation,
-        if signers.is_empty() { "not signed".to_owned() } else { format!("signed by {}", signers.join(" and ")) },
+        if signers.is_empty() {
+            "not signed".to_owned()
+        } else {
+            format!("signed by {}", signers.join(" and "))
+        },
         HumanCount(rate as u64),
     )
 }

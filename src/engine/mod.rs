@@ -221,7 +221,13 @@ impl Pinned<'_> {
         &'p self,
         request: &Request<'r, H>,
     ) -> gates::Verdict<'r, &'p Plan> {
-        gates::Verdict::decide(self.plan.as_deref(), request, (self.state, self.clock), None, &mut gates::Silent)
+        gates::Verdict::decide(
+            self.plan.as_deref(),
+            request,
+            (self.state, self.clock),
+            None,
+            &mut gates::Silent,
+        )
     }
 
     /// Decides requests in their order, with the memory that their lookups need under way side by side:

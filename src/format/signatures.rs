@@ -28,9 +28,7 @@ pub(super) fn read(page: &[u8; PAGE], signed: bool) -> Result<Vec<Signature>, Fo
     }
     let entries = page.get(FIRST..end).unwrap_or_default().chunks_exact(LENGTH);
     let signatures: Option<Vec<_>> = entries
-        .map(|entry| {
-            Some(Signature { key: bytes_at(entry, 0)?, bytes: bytes_at(entry, PUBLIC_KEY_LENGTH)? })
-        })
+        .map(|entry| Some(Signature { key: bytes_at(entry, 0)?, bytes: bytes_at(entry, PUBLIC_KEY_LENGTH)? }))
         .collect();
     signatures
         .filter(|signatures| signatures.is_sorted_by(|a, b| a.key < b.key))

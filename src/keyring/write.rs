@@ -91,7 +91,8 @@ impl Keyring {
 
     fn write_for_servers(&self, document: &Document<'_>) -> Result<Zeroizing<String>, Fault> {
         // Never longer than what it is made of: texts of one line may become escaped, six bytes for one.
-        let mut text = Zeroizing::new(String::with_capacity(ROOM.max(document.text().len().saturating_mul(6))));
+        let mut text =
+            Zeroizing::new(String::with_capacity(ROOM.max(document.text().len().saturating_mul(6))));
         text.push_str("# A keyring of keyward for servers: made by `keyward keyring server`.\n");
         let root = document.root();
         for pepper in &self.peppers {

@@ -16,8 +16,8 @@ mod tests;
 pub use counts::{Counts, REASONS, RealmCounts};
 pub use gcra::Gcra;
 pub use state::read::{KeyUsage, StateReader};
-pub(crate) use state::{RealmRow, Use};
 pub use state::{Mark, Passed, State, StateError, StateInfo};
+pub(crate) use state::{RealmRow, Use};
 
 use crate::format::id_place::IdTag;
 use crate::memory::Words;

@@ -32,8 +32,7 @@ fn what_is_no_such_key_is_refused() {
 MEMwBQYDK2VxAzoAC+CfdNEnBJU7KYjagohIj/r1CAzzSIcTBOT/pQ791wj2n7OV
 PdsS3SJWCVIYDuLl6RlYXqoEGu2A
 -----END PUBLIC KEY-----";
-    let longer =
-        "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuEA\n-----END PUBLIC KEY-----";
+    let longer = "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuEA\n-----END PUBLIC KEY-----";
     for text in [rsa, ed448, longer] {
         assert_eq!(PublicKey::from_pem(text), Err(KeyError::NotEd25519), "{text}");
     }
@@ -53,7 +52,8 @@ fn a_signature_is_of_one_hash_and_one_key() {
     assert!(!signature.is_good(&[8; 32]));
     assert!(!Signature { key: other.public().0, ..signature }.is_good(&hash));
     // What is signed is not the hash alone, and not the hash behind another text.
-    for foreign in [hash.to_vec(), [&PREFIX[..39], b"2", &hash].concat(), [&b""[..], &hash, PREFIX].concat()] {
+    for foreign in [hash.to_vec(), [&PREFIX[..39], b"2", &hash].concat(), [&b""[..], &hash, PREFIX].concat()]
+    {
         let bytes = key.pair.sign(&foreign).as_ref().try_into().expect("64 bytes");
         assert!(!Signature { bytes, ..signature }.is_good(&hash));
     }
@@ -90,8 +90,7 @@ fn points_of_small_order_are_refused_because_anybody_can_sign_for_them() {
             let mut key = y;
             key[31] |= sign;
             assert_eq!(PublicKey::from_bytes(key), Err(KeyError::SmallOrder));
-            let forged =
-                (0..200u8).any(|at| ED25519.verify_sig(&key, &message(&[at; 32]), &bytes).is_ok());
+            let forged = (0..200u8).any(|at| ED25519.verify_sig(&key, &message(&[at; 32]), &bytes).is_ok());
             // Where x is 0 it has no sign, and the library refuses the second encoding itself.
             refused += u32::from(!forged);
             assert!((0..200u8).all(|at| !Signature { key, bytes }.is_good(&[at; 32])));

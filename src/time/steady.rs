@@ -31,7 +31,11 @@ impl SteadyClock {
     pub fn now(&self) -> Timestamp {
         let now = Timestamp::coarse_now();
         // The system's clock moves every few milliseconds, so that nearly always they are equal.
-        if now.saturating_nanoseconds() == self.latest.load(Relaxed) { now } else { self.moved(now, monotonic) }
+        if now.saturating_nanoseconds() == self.latest.load(Relaxed) {
+            now
+        } else {
+            self.moved(now, monotonic)
+        }
     }
 
     /// What time it is where the system says `now`, which is not what was said last.

@@ -87,8 +87,12 @@ fn a_mark_that_is_damaged_loses_to_its_copy() {
                 assert!(serve(&state, &["a"], 8).is_err(), "word {word}, bit {bit} of copy {copy}");
                 assert!(serve(&state, &["a"], 9).is_ok());
                 assert!(serve(&state, &["a"], 10).is_ok());
-                let both = places(&state, "a").map(|place| Mark::read(words_at(&state, place), realm_hash("a")));
-                assert!(both.iter().all(|mark| mark.is_some_and(|mark| mark.generation == 10)), "it is mended");
+                let both =
+                    places(&state, "a").map(|place| Mark::read(words_at(&state, place), realm_hash("a")));
+                assert!(
+                    both.iter().all(|mark| mark.is_some_and(|mark| mark.generation == 10)),
+                    "it is mended"
+                );
             }
         }
     }
@@ -184,7 +188,12 @@ struct Writer {
 
 impl Writer {
     fn new(generation: u64) -> Self {
-        Self { target: snapshot(generation, generation as u8), left: Vec::new(), served: false, refused: false }
+        Self {
+            target: snapshot(generation, generation as u8),
+            left: Vec::new(),
+            served: false,
+            refused: false,
+        }
     }
 
     fn step(&mut self, state: &State, realm: u64) {
