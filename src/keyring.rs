@@ -239,6 +239,12 @@ impl Keyring {
         signature::check(&self.public_keys, hash, signatures)
     }
 
+    /// Who of those whose signature is asked for has signed what has these signatures, which were checked before.
+    pub fn signer(&self, signatures: &[Signature]) -> Option<Fingerprint> {
+        let known = |signature: &&Signature| self.public_keys.iter().any(|key| *key.as_bytes() == signature.key);
+        signatures.iter().find(known).map(Signature::fingerprint)
+    }
+
     /// Refuses token keys of realms that the configuration does not have.
     pub fn check_realms(&self, configuration: &Configuration) -> Result<(), ConfigError> {
         let unknown = |(name, of_realm): (&String, &RealmKeys)| {

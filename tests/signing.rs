@@ -168,7 +168,7 @@ fn a_signature_is_of_one_snapshot() {
     let (first, second) = (signed(1, &publisher), signed(2, &publisher));
     // The signature of the one on the other.
     let mut swapped = second.clone();
-    swapped[SIGNATURES..PAGE].copy_from_slice(&first[SIGNATURES..PAGE]);
+    swapped.splice(SIGNATURES..PAGE, first[SIGNATURES..PAGE].iter().copied());
     assert_eq!(signature_refusal(open(swapped, &server)), SignatureError::Bad { key: ours.name });
     // The generation raised by somebody who can make hashes and no signature.
     let mut raised = Forge::new(first.clone());

@@ -3,13 +3,17 @@
 //! [`Collection::read`] takes keys as JSON Lines, on as many threads as it is given, and keeps 76 bytes
 //! and the id of each; [`Collection::write`] lays them out and streams the file. What comes out depends
 //! on what went in and on nothing else: not on the order of the lines, the number of threads, or a clock.
+//!
+//! [`Changes`] does the same with what has changed since a full snapshot, which makes a delta.
 
+mod changes;
 mod intern;
 mod layout;
 mod lines;
 mod publish;
 mod write;
 
+pub use changes::Changes;
 pub use publish::{PublishError, Published, Publisher};
 
 use crate::digest::{DIGEST_LENGTH, DigestKey};
@@ -18,7 +22,9 @@ use crate::keyring::Keyring;
 use crate::realm::{Configuration, CredentialKind};
 use crate::record::RecordError;
 use crate::signature::SigningKey;
+use crate::snapshot::Damaged;
 use intern::Interner;
+use lines::Content;
 use std::io;
 use std::num::NonZero;
 use std::sync::Arc;
@@ -52,6 +58,25 @@ pub enum BuildError {
         what: &'static str,
         /// How many there may be.
         limit: u64,
+    },
+    /// What was to be a delta cannot be one.
+    #[error(
+        "the {what} are not those of the snapshot that the delta is to be laid over: build a full snapshot"
+    )]
+    Differs {
+        /// What differs.
+        what: &'static str,
+    },
+    /// The snapshot that a delta is to be laid over is damaged.
+    #[error("the snapshot that the delta is to be laid over: {0}; build a full snapshot")]
+    Base(#[from] Damaged),
+    /// A delta is newer than its base.
+    #[error("a delta on generation {base} cannot be generation {asked}: it must be newer")]
+    NotNewer {
+        /// The generation of the base.
+        base: u64,
+        /// The generation that was asked for.
+        asked: u64,
     },
     /// A snapshot with `max_age` must say when it was made.
     #[error("max_age is set without `created`: an age is counted from a point in time")]
@@ -120,6 +145,29 @@ pub enum LineError {
         /// The other line.
         other_line: u64,
     },
+    /// Its key is said to be gone as well.
+    #[error("key \"{id}\" is said to be removed as well{}: it is there or it is not", by_line(*other_line))]
+    RemovedToo {
+        /// The id of this line's key.
+        id: String,
+        /// The line that says so; `None`: it is in the list of removed keys.
+        other_line: Option<u64>,
+    },
+    /// The base has its id for another key.
+    #[error(
+        "key \"{id}\": realm \"{realm}\" has another key with this id, which is neither removed nor changed; ids are \
+         unique in a realm: say that it is removed, with a record of its own"
+    )]
+    IdInBase {
+        /// The id.
+        id: String,
+        /// The realm.
+        realm: String,
+    },
+}
+
+fn by_line(line: Option<u64>) -> String {
+    line.map(|line| format!(" (line {line})")).unwrap_or_default()
 }
 
 /// How far a build is.
@@ -164,7 +212,14 @@ pub struct Source<'a> {
     pub progress: &'a dyn Fn(Progress),
 }
 
-/// One key, before it is laid out: a record whose numbers of tables are those of interning.
+impl Source<'_> {
+    fn threads(&self) -> usize {
+        self.threads.or_else(|| std::thread::available_parallelism().ok()).map_or(1, NonZero::get)
+    }
+}
+
+/// One key, before it is laid out: a record whose numbers of tables are those of interning. One that is gone
+/// has an id without length, and [`crate::format::record::removal`].
 #[derive(Clone, Copy)]
 pub(crate) struct Item {
     digest: [u8; DIGEST_LENGTH],
@@ -221,12 +276,8 @@ impl Collection {
         input: impl io::Read + Send,
         source: &Source<'_>,
     ) -> Result<Self, BuildError> {
-        if keyring.signing_keys().is_empty() && !keyring.public_keys().is_empty() {
-            return Err(BuildError::CannotSign);
-        }
-        let threads =
-            source.threads.or_else(|| std::thread::available_parallelism().ok()).map_or(1, NonZero::get);
-        let mut collection = lines::read(configuration, keyring, input, source, threads)?;
+        let threads = source.threads();
+        let mut collection = lines::read(configuration, keyring, Content::Keys, input, source, threads)?;
         (source.progress)(Progress::Sorting);
         collection.sort(source, threads)?;
         Ok(collection)

@@ -76,6 +76,8 @@ pub const KEYWARD_E_CONFLICT: i32 = 307;
 pub const KEYWARD_E_SIGNATURE: i32 = 308;
 /// The snapshot has none of the realms in use.
 pub const KEYWARD_E_REALMS: i32 = 309;
+/// The delta beside the snapshot is one on another snapshot, or has other realms.
+pub const KEYWARD_E_DELTA: i32 = 310;
 /// The keyring breaks a rule.
 pub const KEYWARD_E_KEYRING: i32 = 311;
 /// Others than its owner may read or write the keyring.
@@ -129,6 +131,7 @@ pub(super) const STATUS_NAMES: &[(i32, &CStr)] = &[
     (KEYWARD_E_CONFLICT, c"conflict"),
     (KEYWARD_E_SIGNATURE, c"signature"),
     (KEYWARD_E_REALMS, c"realms"),
+    (KEYWARD_E_DELTA, c"delta"),
     (KEYWARD_E_KEYRING, c"keyring"),
     (KEYWARD_E_KEYRING_EXPOSED, c"keyring_exposed"),
     (KEYWARD_E_PEPPER, c"pepper"),

@@ -1,38 +1,36 @@
 //! May this snapshot be served? Who published it, and whether it would be a way back.
 
 use super::reload::ReloadError;
+use crate::format::HASH_LENGTH;
 use crate::format::header::{FormatError, Header};
 use crate::gates::Plan;
 use crate::keyring::Keyring;
 use crate::limits::{Mark, Passed, State};
 use crate::realm::Realm;
-use crate::signature::Fingerprint;
-use crate::snapshot::{Snapshot, SnapshotError};
+use crate::snapshot::SnapshotError;
 use std::collections::BTreeMap;
 
-/// The header of a file, checked to be what somebody signed who may publish.
-pub(super) struct Signed {
-    hash: [u8; 32],
-    /// Whose signature it was.
-    pub(super) by: Fingerprint,
-}
+/// The hash of a header that somebody signed who may publish; `None` where the keyring asks for nobody's signature.
+pub(super) struct Signed(Option<[u8; HASH_LENGTH]>);
 
-/// Checks who signed the file in `bytes`, before anything else in it is believed. `None` where the keyring asks for
-/// nobody's signature.
-pub(super) fn check_signed(bytes: &[u8], keyring: &Keyring) -> Result<Option<Signed>, ReloadError> {
+/// Checks who signed the file in `bytes`, before anything else in it is believed.
+pub(super) fn check_signed(bytes: &[u8], keyring: &Keyring) -> Result<Signed, ReloadError> {
     if keyring.public_keys().is_empty() {
-        return Ok(None);
+        return Ok(Signed(None));
     }
     let header = Header::read(bytes, bytes.len() as u64)?;
     let hash = Header::hash(bytes).ok_or(FormatError::Empty)?;
-    let by = keyring.check_signatures(&hash, &header.signatures)?;
-    Ok(by.map(|by| Signed { hash, by }))
+    keyring.check_signatures(&hash, &header.signatures)?;
+    Ok(Signed(Some(hash)))
 }
 
 impl Signed {
-    /// Refuses a snapshot that is not the one whose signature was checked: somebody changes it in place.
-    pub(super) fn check(&self, snapshot: &Snapshot) -> Result<(), ReloadError> {
-        if self.hash == *snapshot.hash() { Ok(()) } else { Err(FormatError::Hash { part: "header" }.into()) }
+    /// Refuses a file that is not the one whose signature was checked: somebody changes it in place.
+    pub(super) fn check(&self, opened: &[u8; HASH_LENGTH]) -> Result<(), ReloadError> {
+        match &self.0 {
+            Some(hash) if hash != opened => Err(FormatError::Hash { part: "header" }.into()),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -54,34 +52,36 @@ fn names(realms: &[Realm]) -> Vec<&str> {
 }
 
 /// Whether `next` may follow on what is in use, by their own generations and realms.
-pub(super) fn check_follows(current: &Plan, next: &Snapshot) -> Result<(), ReloadError> {
-    let (current, found) = (current.snapshot(), next.header().generation);
-    let used = current.header().generation;
+pub(super) fn check_follows(current: &Plan, next: &Plan) -> Result<(), ReloadError> {
+    let (current, next) = (current.layers(), next.layers());
+    let (used, found) = (current.header().generation, next.header().generation);
     if found < used {
         return Err(ReloadError::Older { found, current: used });
     }
-    if found == used && current.hash() != next.hash() {
+    if found == used && current.hashes() != next.hashes() {
         return Err(ReloadError::Conflict { generation: found });
     }
-    let used = names(current.realms());
+    let (used, found) = (names(current.base().realms()), names(next.base().realms()));
     // With nothing left that requests ask for it is another service's snapshot, whatever its generation.
-    if !used.is_empty() && !next.realms().iter().any(|realm| used.contains(&realm.name.as_str())) {
-        let list = |names: Vec<&str>| names.join(", ");
-        return Err(ReloadError::OtherRealms { found: list(names(next.realms())), current: list(used) });
+    if !used.is_empty() && !found.iter().any(|realm| used.contains(realm)) {
+        return Err(ReloadError::OtherRealms { found: found.join(", "), current: used.join(", ") });
     }
     Ok(())
 }
 
-/// Notes in the state file that `plan` is about to be served, after everything else about it was checked.
+/// Notes in the state file that `plan` is about to be served, after everything else about it was checked. Where it
+/// has a delta, that is what was published last, and the generation is its own: the full snapshot alone would be a
+/// way back.
 pub(super) fn serve(plan: &Plan, state: &State, going_back: bool) -> Result<Known, ReloadError> {
-    let snapshot = plan.snapshot();
-    let realms = names(snapshot.realms());
-    let found = snapshot.header().generation;
+    let layers = plan.layers();
+    let realms = names(layers.base().realms());
+    let found = layers.header().generation;
+    let (full, delta) = layers.hashes();
     let refused = |Passed { realm, mark }| match mark.generation == found {
         true => ReloadError::ServedOther { generation: found, realm },
         false => ReloadError::Served { found, served: mark.generation, realm },
     };
-    state.serve(&realms, Mark::new(found, snapshot.hash()), going_back).map_err(refused)?;
+    state.serve(&realms, Mark::new(found, delta.unwrap_or(full)), going_back).map_err(refused)?;
     let known = realms.iter().filter_map(|realm| Some(((*realm).into(), state.mark(realm)?.moves_back)));
     Ok(Known(known.collect()))
 }

@@ -20,6 +20,7 @@
 
 mod admission;
 mod cell;
+mod files;
 mod reload;
 
 pub use cell::Held;
@@ -154,10 +155,12 @@ impl Engine {
         Pinned { plan: self.cell.load(), state: &self.state, clock: &self.clock }
     }
 
-    /// Takes the newest snapshot from the file, if it has changed. Verifying goes on meanwhile, and a
-    /// request sees one generation. Whatever is wrong with the file, the last good generation stays.
+    /// Takes the newest snapshot from the file, if it has changed, with the delta that lies beside it
+    /// (`keys.kwd.delta` beside `keys.kwd`). Verifying goes on meanwhile, and a request sees one generation.
+    /// Whatever is wrong with the files, the last good generation stays.
     ///
-    /// The new one is checked whole before it takes over, except where there is none to stay with. Old
+    /// The new one is checked whole before it takes over, except where there is none to stay with. A new delta is
+    /// laid over the full snapshot that is in memory, which takes as long as the delta is large. Old
     /// generations are unmapped here, once nobody holds them, so that no request ever waits for it. One
     /// reload at a time: another thread's waits.
     pub fn reload(&self) -> Result<Reload, ReloadError> {
@@ -167,6 +170,12 @@ impl Engine {
     /// The same as [`Engine::reload`] with a snapshot in memory, which then counts as the engine's origin.
     pub fn replace(&self, bytes: Vec<u8>) -> Result<Reload, ReloadError> {
         self.reloader.replace(bytes, &self.cell)
+    }
+
+    /// Lays a delta in memory over the full snapshot in use, in the place of the delta that is over it now. Both
+    /// then count as the engine's origin.
+    pub fn apply(&self, delta: Vec<u8>) -> Result<Reload, ReloadError> {
+        self.reloader.apply(delta, &self.cell)
     }
 
     /// Checks every page of the current generation that was not checked yet, and brings it into memory.
@@ -208,7 +217,7 @@ const LOOKUPS_AT_ONCE: usize = 16;
 impl Pinned<'_> {
     /// The generation's number, where there is one.
     pub fn generation(&self) -> Option<u64> {
-        Some(self.plan.as_deref()?.snapshot().header().generation)
+        Some(self.plan.as_deref()?.layers().header().generation)
     }
 
     /// The plan that it decides from, where there is one.

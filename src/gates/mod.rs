@@ -23,7 +23,7 @@ use crate::reason::Reason;
 use crate::request::credential::Scratch;
 use crate::request::path::{PathBuffer, normalize};
 use crate::request::{HeaderList, Request};
-use crate::snapshot::{Damaged, Entry};
+use crate::snapshot::{Damaged, Found};
 use crate::time::{SteadyClock, Timestamp};
 use authenticate::{Identity, authenticate};
 use authorize::authorize;
@@ -57,7 +57,7 @@ impl<'r, P: Deref<Target = Plan>> Verdict<'r, P> {
             Err(Refusal::Damaged) => Reason::Unavailable,
         };
         // Damage that was found on the way, in whatever part: nothing may be decided from this snapshot.
-        outcome.reason = if plan.snapshot().is_damaged() { Reason::Unavailable } else { reason };
+        outcome.reason = if plan.layers().is_damaged() { Reason::Unavailable } else { reason };
         if outcome.reason == Reason::Unavailable {
             outcome.forget();
         }
@@ -78,7 +78,7 @@ fn count(plan: &Plan, state: &State, trace: &Trace<'_>, outcome: &Outcome<'_>) {
     if let Some(entry) = outcome.key.or(trace.found.get()) {
         let tag = entry.attributes().id_tag;
         let of = Use { tag, realm: row, reason: outcome.reason, now: trace.clock.now() };
-        state.count_use(&of, || plan.snapshot().id(&entry).ok());
+        state.count_use(&of, || plan.layers().id(&entry).ok());
     }
 }
 
@@ -86,7 +86,7 @@ fn count(plan: &Plan, state: &State, trace: &Trace<'_>, outcome: &Outcome<'_>) {
 struct Trace<'c> {
     clock: Clock<'c>,
     /// The first key that was found for it, good or not.
-    found: Cell<Option<Entry>>,
+    found: Cell<Option<Found>>,
 }
 
 /// Why a request got no further.
@@ -150,7 +150,7 @@ impl Passage<'_> {
     /// Notes the key that was found for a request, and sends for what counting it will need. What is left of
     /// the gates passes meanwhile.
     #[inline]
-    fn found(&self, entry: &Entry) {
+    fn found(&self, entry: &Found) {
         let attributes = entry.attributes();
         self.state.prefetch(attributes.id_tag, attributes.rate_limit != 0);
         if self.state.counts_keys() && self.trace.found.get().is_none() {
@@ -192,7 +192,7 @@ fn pass<'r, H: HeaderList + ?Sized, O: Observer>(
         observer.saw(Gate::Snapshot, Finding::Refused(Reason::Unavailable, why));
         return Err(Reason::Unavailable.into());
     }
-    observer.saw(Gate::Snapshot, Finding::Generation(plan.snapshot().header().generation));
+    observer.saw(Gate::Snapshot, Finding::Generation(plan.layers().header().generation));
 
     let mut scratch = Scratch::new();
     let early = Early::of(plan, realm, request, &mut scratch, prepared);

@@ -1,6 +1,7 @@
 //! The command as people and scripts meet it: the real binary, its output and its exit codes.
 
 mod building;
+mod changing;
 mod deciding;
 mod inspecting;
 mod publishing;

@@ -177,3 +177,16 @@ pub(crate) fn assert_refused(output: &Output, code: i32, message: &str) {
     assert_code(output, code);
     assert!(stderr(output).contains(message), "{:?} is not in {:?}", message, stderr(output));
 }
+
+/// The arguments of a build of a delta.
+pub(crate) const BUILD_DELTA: [&str; 9] = [
+    "build",
+    "--config",
+    "keyward.toml",
+    "--keyring",
+    "keyring.toml",
+    "--keys",
+    "changes.jsonl",
+    "--delta-on",
+    "keys.kwd",
+];
