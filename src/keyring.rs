@@ -241,7 +241,8 @@ impl Keyring {
 
     /// Who of those whose signature is asked for has signed what has these signatures, which were checked before.
     pub fn signer(&self, signatures: &[Signature]) -> Option<Fingerprint> {
-        let known = |signature: &&Signature| self.public_keys.iter().any(|key| *key.as_bytes() == signature.key);
+        let known =
+            |signature: &&Signature| self.public_keys.iter().any(|key| *key.as_bytes() == signature.key);
         signatures.iter().find(known).map(Signature::fingerprint)
     }
 

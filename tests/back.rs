@@ -5,7 +5,8 @@ use keyward::limits::{Mark, State, StateReader};
 use keyward::memory::Words;
 use keyward::request::Request;
 use keyward::signature::SigningKey;
-use keyward_testkit::{KEYRING, OTHER_KEYRING, build, keyring, options, stamp};
+use keyward::snapshot::delta_path;
+use keyward_testkit::{KEYRING, OTHER_KEYRING, build, build_delta, keyring, options, stamp};
 use std::fs::{self, OpenOptions, Permissions};
 use std::io::Write;
 use std::os::unix::fs::{FileExt, PermissionsExt};
@@ -184,6 +185,44 @@ fn snapshots_of_other_realms_share_a_file() {
     assert_eq!(told, [("a", 51), ("b", 51), ("c", 4)]);
 }
 
+/// A full snapshot of generation 5, and a delta of generation 7 on it that revokes the key of the realm `a`.
+fn pair() -> (Vec<u8>, Vec<u8>) {
+    let full = snapshot(&["a"], 5);
+    let line =
+        "{\"realm\":\"a\",\"id\":\"of-5\",\"key\":\"secret-of-000000000000000a\",\"status\":\"revoked\"}\n";
+    let delta = build_delta(&full, &configuration(&["a"]), KEYRING, line, [], stamp(7)).expect("it is sound");
+    (full, delta)
+}
+
+#[test]
+fn a_snapshot_without_its_delta_is_a_way_back() {
+    let folder = folder("delta");
+    let (state, path) = (folder.join("state"), folder.join("keys.kwd"));
+    let (full, delta) = pair();
+    let open = || Engine::open(&path, keyring(KEYRING), with_state(&state));
+    let beside = delta_path(&path);
+    put(&path, &full);
+    fs::write(&beside, &delta).expect("there is room");
+    // Both are one generation: the full one by itself was never served.
+    let engine = open().expect("it is good");
+    let mark =
+        |realm: &str| State::open(&state, 16).expect("it is good").mark(realm).map(|mark| mark.generation);
+    assert_eq!((mark("a"), decides(&engine, "a")), (Some(7), None));
+    assert!(open().is_ok(), "a restart takes both again");
+    // Without the delta the key would be good again: for this engine, and for one that starts.
+    fs::remove_file(&beside).expect("it is there");
+    assert!(matches!(engine.reload(), Err(ReloadError::Older { found: 5, current: 7 })));
+    assert!(matches!(open().err(), Some(ReloadError::Served { found: 5, served: 7, .. })));
+    // Nor with half of it.
+    fs::write(&beside, &delta[..delta.len() - 1]).expect("there is room");
+    assert!(engine.reload().is_err() && open().is_err());
+    assert_eq!(decides(&engine, "a"), None);
+    fs::remove_file(&beside).expect("it is there");
+    put(&path, &snapshot(&["a"], 8));
+    assert!(engine.reload().is_ok() && open().is_ok());
+    assert_eq!(mark("a"), Some(8));
+}
+
 #[test]
 fn what_is_refused_leaves_no_mark() {
     let state = folder("refused").join("state");
@@ -285,10 +324,8 @@ fn tally(path: &Path) -> Words {
 #[test]
 fn processes_that_are_killed_while_the_mark_moves_leave_what_they_served() {
     const KILLS: u64 = 200;
-    let hash = |generation: u64| {
-        let mut hash = [0xa5; 32];
-        hash[..8].copy_from_slice(&generation.to_le_bytes());
-        hash
+    let hash = |generation: u64| -> [u8; 32] {
+        std::array::from_fn(|at| generation.to_le_bytes().get(at).copied().unwrap_or(0xa5))
     };
     if let Some(part) = part() {
         let state = State::open(Path::new(&part[0]), 16).expect("it is good");

@@ -9,12 +9,15 @@ use keyward::keyring::Keyring;
 use keyward::memory::Bytes;
 use keyward::realm::Configuration;
 use keyward::signature::{Fingerprint, SignatureError, SigningKey};
-use keyward::snapshot::{Check, Snapshot, SnapshotError};
+use keyward::snapshot::{Check, Snapshot, SnapshotError, delta_path};
 use keyward_testkit::forge::{Forge, HASH};
 use keyward_testkit::{
-    BAD, CONFIGURATION, GOOD, KEYRING, KEYS, OTHER_KEYRING, build, keyring, options, request, snapshot, stamp,
+    BAD, CHANGES, CONFIGURATION, GOOD, KEYRING, KEYS, OTHER_KEYRING, build, build_delta, keyring, options,
+    request, snapshot, stamp,
 };
 use rayon::prelude::*;
+use std::fs;
+use std::path::Path;
 
 /// Where the signatures stand, and each of them.
 const SIGNATURES: usize = HASH + 32;
@@ -337,4 +340,78 @@ fn faults_of_signing_keys_name_the_place_and_no_key() {
     }
     let both = format!("{}{}", one.public, body(&one.private));
     assert_eq!(keyring(&both).signing_keys().len(), 1);
+}
+
+#[test]
+fn a_delta_is_signed_as_its_base_is() {
+    let (ours, theirs) = (pair(), pair());
+    let (publisher, server) = (with(&[&ours.private]), with(&[&ours.public]));
+    let base = signed(1, &publisher);
+    let delta = |generation, keyring: &str| {
+        let changes = CHANGES.trim_start();
+        build_delta(&base, CONFIGURATION, keyring, changes, [], stamp(generation)).expect("it is sound")
+    };
+    let engine = open(base.clone(), &server).expect("it is ours");
+    let revoked = request("shop", &[("Authorization", "Bearer sk_live_0000000000000001")]);
+    let accepted = vec![ours.name];
+    for (bytes, expected) in [
+        (delta(2, KEYRING), SignatureError::Unsigned { accepted: accepted.clone() }),
+        (
+            delta(2, &with(&[&theirs.private])),
+            SignatureError::OtherKey { found: vec![theirs.name], accepted },
+        ),
+    ] {
+        assert!(matches!(engine.apply(bytes), Err(ReloadError::Signature(error)) if error == expected));
+        assert!(engine.verify(&revoked).is_allowed(), "the last good generation stays");
+    }
+    let good = delta(2, &publisher);
+    let head = header(&good);
+    assert_eq!((head.minor, head.signatures.len(), head.base_hash), (2, 1, *open_snapshot(&base).hash()));
+    // Each bit that is signed, and the signature itself.
+    for at in [24, 40, 48, 120, 152, 200, HASH, FIRST + 40] {
+        let mut bad = Forge::new(base.clone());
+        bad.bytes.clone_from(&good);
+        let byte = bad.bytes[at] ^ 4;
+        bad.put(at, &[byte]);
+        if at < HASH {
+            bad.seal_header();
+        }
+        let refused = engine.apply(bad.bytes);
+        assert!(
+            matches!(refused, Err(ReloadError::Signature(_) | ReloadError::Snapshot(_))),
+            "{at}: {refused:?}"
+        );
+    }
+    assert_eq!(engine.apply(good).expect("it is ours"), Reload::Loaded { generation: 2, replaced: Some(1) });
+    assert!(!engine.verify(&revoked).is_allowed());
+    assert_eq!(engine.info().loaded.expect("it is loaded").signed_by, Some(ours.name));
+}
+
+fn open_snapshot(bytes: &[u8]) -> Snapshot {
+    Snapshot::open(Bytes::owned(bytes.to_vec()), Check::Whole).expect("it is good")
+}
+
+#[test]
+fn a_delta_beside_a_snapshot_is_asked_for_its_signature() {
+    let ours = pair();
+    let (publisher, server) = (with(&[&ours.private]), with(&[&ours.public]));
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("signed-delta");
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir_all(&folder).expect("there is room");
+    let path = folder.join("keys.kwd");
+    let base = signed(1, &publisher);
+    let delta = |keyring: &str| {
+        build_delta(&base, CONFIGURATION, keyring, CHANGES.trim_start(), [], stamp(2)).expect("it is sound")
+    };
+    let beside = delta_path(&path);
+    fs::write(&path, &base).expect("there is room");
+    let engine = Engine::open(&path, keyring(&server), options()).expect("it is good");
+    fs::write(&beside, delta(KEYRING)).expect("there is room");
+    assert!(matches!(engine.reload(), Err(ReloadError::Signature(SignatureError::Unsigned { .. }))));
+    assert_eq!(engine.info().loaded.expect("it stays").generation, 1);
+    // Who starts with it does not start with half of it.
+    assert!(Engine::open(&path, keyring(&server), options()).is_err());
+    fs::remove_file(&beside).expect("it is there");
+    fs::write(&beside, delta(&publisher)).expect("there is room");
+    assert_eq!(engine.reload().expect("it is good"), Reload::Loaded { generation: 2, replaced: Some(1) });
 }

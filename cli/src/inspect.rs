@@ -113,11 +113,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool, Failure> {
 }
 
 /// A delta by itself.
-fn look_at_delta(
-    arguments: &Arguments,
-    keyring: Option<&Keyring>,
-    bytes: Bytes,
-) -> Result<bool, Failure> {
+fn look_at_delta(arguments: &Arguments, keyring: Option<&Keyring>, bytes: Bytes) -> Result<bool, Failure> {
     let path = &arguments.snapshot;
     let delta = Delta::open(bytes).map_err(|error| Failure::file(path, error))?;
     let (file, over) = (delta.keys(), Over::Itself);
@@ -196,7 +192,8 @@ fn look_at<R: Records>(
         Err(_) => None,
     };
     drop(progress);
-    let report = Report { look, signed, sections: &sections, census: census.as_ref(), now, days: arguments.expiring };
+    let report =
+        Report { look, signed, sections: &sections, census: census.as_ref(), now, days: arguments.expiring };
     let mut output = Output::new();
     if arguments.json {
         report.write_json(&mut output)?

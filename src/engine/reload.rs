@@ -308,7 +308,9 @@ impl Reloader {
     pub(super) fn apply(&self, delta: Vec<u8>, cell: &Cell) -> Result<Reload, ReloadError> {
         let mut state = self.state.lock();
         let result = match cell.load() {
-            Some(ground) => self.lay_over(&ground, Some(Bytes::owned(delta))).and_then(|plan| self.swap(&mut state, plan, cell)),
+            Some(ground) => self
+                .lay_over(&ground, Some(Bytes::owned(delta)))
+                .and_then(|plan| self.swap(&mut state, plan, cell)),
             None => Err(ReloadError::NoBase),
         };
         settle_in_memory(&mut state, result)
