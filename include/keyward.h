@@ -120,6 +120,7 @@
 
 /** The snapshot has none of the realms in use. */
 #define KEYWARD_E_REALMS 309
+
 /** The delta beside the snapshot is one on another snapshot, or has other realms. */
 #define KEYWARD_E_DELTA 310
 

@@ -94,7 +94,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool, Failure> {
         _ if whole.is_err() => (Layers::full(base), Over::Nothing),
         Ok(None) => (Layers::full(base), Over::Nothing),
         Ok(Some(Laid::Stale(generation))) => (Layers::full(base), Over::Stale(generation)),
-        Ok(Some(Laid::On(layers))) => (layers, Over::Delta),
+        Ok(Some(Laid::On(layers))) => (*layers, Over::Delta),
         Err(error) => (Layers::full(base), Over::Refused(error)),
     };
     let file = Arc::clone(layers.base());
@@ -139,7 +139,7 @@ enum Over {
 
 /// A delta and the snapshot beside it.
 enum Laid {
-    On(Layers),
+    On(Box<Layers>),
     Stale(u64),
 }
 
@@ -154,7 +154,7 @@ fn lay_over(base: &Arc<Snapshot>, beside: &Path) -> Result<Option<Laid>, String>
     match Header::read(&bytes, bytes.len() as u64) {
         Ok(header) if Delta::is_stale(&header, base) => Ok(Some(Laid::Stale(header.generation))),
         _ => match Layers::with_delta(Arc::clone(base), bytes) {
-            Ok(layers) => Ok(Some(Laid::On(layers))),
+            Ok(layers) => Ok(Some(Laid::On(Box::new(layers)))),
             Err(error) => Err(error.to_string()),
         },
     }
