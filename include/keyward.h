@@ -109,11 +109,17 @@
 /** The snapshot says what cannot be. */
 #define KEYWARD_E_MALFORMED 305
 
-/** The snapshot is older than the one in use. */
+/** The snapshot is older than the one in use, or than one that a process served which shares the state. */
 #define KEYWARD_E_OLDER 306
 
-/** The snapshot has the generation in use and other bytes. */
+/** The snapshot has the generation in use, or the one that was served last, and other bytes. */
 #define KEYWARD_E_CONFLICT 307
+
+/** The snapshot is not signed by a key that the keyring accepts. */
+#define KEYWARD_E_SIGNATURE 308
+
+/** The snapshot has none of the realms in use. */
+#define KEYWARD_E_REALMS 309
 
 /** The delta beside the snapshot is one on another snapshot, or has other realms. */
 #define KEYWARD_E_DELTA 310

@@ -207,6 +207,11 @@ impl Summary<'_> {
         self.published.header.records as f64 / self.seconds
     }
 
+    fn signers(&self) -> Vec<String> {
+        let signatures = self.published.header.signatures.iter();
+        signatures.map(|signature| signature.fingerprint().to_string()).collect()
+    }
+
     fn write_json(&self, output: &mut impl Write) -> io::Result<()> {
         let header = &self.published.header;
         let stated = |number: u64| (number != 0).then_some(number);
@@ -220,6 +225,7 @@ impl Summary<'_> {
             "replaced": self.published.replaced,
             "created": stated(header.created),
             "max_age": stated(header.max_age),
+            "signed_by": self.signers(),
             "seconds": self.seconds,
             "keys_per_second": self.keys_per_second(),
         });
@@ -247,9 +253,14 @@ impl Summary<'_> {
                 header.base_generation
             ),
         };
+        let signers = self.signers();
+        let signed = match signers.as_slice() {
+            [] => "not signed".to_owned(),
+            signers => format!("signed by {}", signers.join(" and ")),
+        };
         writeln!(
             output,
-            "{}: {what}, {} bytes, generation {}; {:.2} s, {} keys/s",
+            "{}: {what}, {} bytes, generation {}, {signed}; {:.2} s, {} keys/s",
             self.path.display(),
             count(header.file_length),
             header.generation,

@@ -2,6 +2,7 @@
 
 mod records;
 mod report;
+mod signed;
 
 use crate::failure::Failure;
 use crate::output::Output;
@@ -9,12 +10,14 @@ use crate::progress::Progress;
 use clap::Args;
 use keyward::format::header::{FormatError, Header};
 use keyward::format::record::NEVER;
+use keyward::keyring::Keyring;
 use keyward::memory::Bytes;
 use keyward::record::Status;
 use keyward::snapshot::{Check, Damaged, Delta, Layers, Mode, Snapshot, delta_path};
 use keyward::time::Timestamp;
 use records::Records;
 use report::Report;
+use signed::Signed;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::ErrorKind;
@@ -26,7 +29,7 @@ const NAMED: usize = 10;
 /// Entries between two looks at the clock.
 const STRIDE: u64 = 1 << 16;
 
-/// Show what a snapshot holds, and check every hash in it; needs no keyring
+/// Show what a snapshot holds and who signed it, and check every hash in it; needs no keyring
 ///
 /// Where a delta lies beside the snapshot (keys.kwd.delta), the generation, the keys and their counts are those of both
 /// together, as servers have them. A delta can be named itself: then they are those of the keys that it adds or
@@ -36,16 +39,20 @@ const STRIDE: u64 = 1 << 16;
 Examples:
   keyward inspect keys.kwd
   keyward inspect keys.kwd --expiring 7 --json
+  keyward inspect keys.kwd --keyring server.toml    # would a server with this keyring take it?
   keyward inspect keys.kwd.delta
 
 Units: times are Unix seconds, lengths are bytes, the load is keys a home (0 to 1), a
 displacement is how many records a key stands from its home.
 
-Exit codes: 0 whole; 2 the command line is wrong; 3 it cannot be read or is damaged, and
-the message says which part of it.")]
+Exit codes: 0 whole; 1 not signed as the keyring asks for; 2 the command line is wrong;
+3 it cannot be read or is damaged, and the message says which part of it.")]
 pub(crate) struct Arguments {
     /// The snapshot, or a delta
     snapshot: PathBuf,
+    /// A keyring, to say whether the snapshot is signed as it asks for
+    #[arg(long, value_name = "FILE")]
+    keyring: Option<PathBuf>,
     /// Days within which a key that expires is listed
     #[arg(long, value_name = "DAYS", default_value_t = 30)]
     expiring: u32,
@@ -74,9 +81,10 @@ struct Census {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<bool, Failure> {
     let path = &arguments.snapshot;
+    let keyring = arguments.keyring.as_deref().map(Keyring::load).transpose()?;
     let bytes = read(path)?;
     if Header::read(&bytes, bytes.len() as u64).is_ok_and(|header| header.is_delta()) {
-        return look_at_delta(arguments, bytes);
+        return look_at_delta(arguments, keyring.as_ref(), bytes);
     }
     let base = Snapshot::open(bytes, Check::Fast).map_err(|error| Failure::file(path, error))?;
     let base = Arc::new(base);
@@ -86,7 +94,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool, Failure> {
         _ if whole.is_err() => (Layers::full(base), Over::Nothing),
         Ok(None) => (Layers::full(base), Over::Nothing),
         Ok(Some(Laid::Stale(generation))) => (Layers::full(base), Over::Stale(generation)),
-        Ok(Some(Laid::On(layers))) => (layers, Over::Delta),
+        Ok(Some(Laid::On(layers))) => (*layers, Over::Delta),
         Err(error) => (Layers::full(base), Over::Refused(error)),
     };
     let file = Arc::clone(layers.base());
@@ -95,19 +103,24 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool, Failure> {
         Over::Refused(error) => Err(Failure::file(&beside, error)),
         _ => Ok(()),
     };
-    look_at(arguments, &look, &layers, &whole)?;
+    let (full, delta) = (file.header(), layers.delta());
+    let over = delta.map(|delta| (delta.header(), delta.keys().hash()));
+    let files = [(full, file.hash())].into_iter().chain(over).collect();
+    let signed = Signed { files, keyring: keyring.as_ref() };
+    look_at(arguments, &look, &layers, &signed, &whole)?;
     whole.map_err(|error| Failure::file(path, error))?;
-    refused.map(|()| true)
+    refused.map(|()| signed.is_taken())
 }
 
 /// A delta by itself.
-fn look_at_delta(arguments: &Arguments, bytes: Bytes) -> Result<bool, Failure> {
+fn look_at_delta(arguments: &Arguments, keyring: Option<&Keyring>, bytes: Bytes) -> Result<bool, Failure> {
     let path = &arguments.snapshot;
     let delta = Delta::open(bytes).map_err(|error| Failure::file(path, error))?;
     let (file, over) = (delta.keys(), Over::Itself);
     let look = Look { path, header: file.header(), delta: Some(&delta), file, over: &over };
-    look_at(arguments, &look, file, &Ok(()))?;
-    Ok(true)
+    let signed = Signed { files: vec![(file.header(), file.hash())], keyring };
+    look_at(arguments, &look, file, &signed, &Ok(()))?;
+    Ok(signed.is_taken())
 }
 
 /// What lies beside a snapshot.
@@ -126,7 +139,7 @@ enum Over {
 
 /// A delta and the snapshot beside it.
 enum Laid {
-    On(Layers),
+    On(Box<Layers>),
     Stale(u64),
 }
 
@@ -141,7 +154,7 @@ fn lay_over(base: &Arc<Snapshot>, beside: &Path) -> Result<Option<Laid>, String>
     match Header::read(&bytes, bytes.len() as u64) {
         Ok(header) if Delta::is_stale(&header, base) => Ok(Some(Laid::Stale(header.generation))),
         _ => match Layers::with_delta(Arc::clone(base), bytes) {
-            Ok(layers) => Ok(Some(Laid::On(layers))),
+            Ok(layers) => Ok(Some(Laid::On(Box::new(layers)))),
             Err(error) => Err(error.to_string()),
         },
     }
@@ -162,6 +175,7 @@ fn look_at<R: Records>(
     arguments: &Arguments,
     look: &Look<'_>,
     records: &R,
+    signed: &Signed<'_>,
     whole: &Result<(), FormatError>,
 ) -> Result<(), Failure> {
     let progress = Progress::new();
@@ -178,7 +192,8 @@ fn look_at<R: Records>(
         Err(_) => None,
     };
     drop(progress);
-    let report = Report { look, sections: &sections, census: census.as_ref(), now, days: arguments.expiring };
+    let report =
+        Report { look, signed, sections: &sections, census: census.as_ref(), now, days: arguments.expiring };
     let mut output = Output::new();
     if arguments.json {
         report.write_json(&mut output)?

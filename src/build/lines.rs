@@ -16,6 +16,7 @@ use memchr::{memchr_iter, memrchr};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::io::{self, Read};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 use zeroize::Zeroize;
@@ -78,6 +79,9 @@ pub(super) fn read(
     source: &Source<'_>,
     threads: usize,
 ) -> Result<Collection, BuildError> {
+    if keyring.signing_keys().is_empty() && !keyring.public_keys().is_empty() {
+        return Err(BuildError::CannotSign);
+    }
     let file = || source.name.to_owned();
     let read_error = |error| BuildError::Read { file: file(), error };
     let pepper = keyring.newest_pepper();
@@ -100,6 +104,7 @@ pub(super) fn read(
         tenants: Interner::new(),
         scope_sets: Interner::new(),
         address_sets: Interner::new(),
+        signing_keys: Arc::clone(keyring.signing_keys()),
     };
     let (block_sender, blocks) = sync_channel(WAITING);
     let (parsed_sender, parsed) = sync_channel(WAITING);

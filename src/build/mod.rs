@@ -21,11 +21,13 @@ use crate::format::record::{ATTRIBUTES_LENGTH, ID_LIMIT};
 use crate::keyring::Keyring;
 use crate::realm::{Configuration, CredentialKind};
 use crate::record::RecordError;
+use crate::signature::SigningKey;
 use crate::snapshot::Damaged;
 use intern::Interner;
 use lines::Content;
 use std::io;
 use std::num::NonZero;
+use std::sync::Arc;
 use thiserror::Error;
 
 /// Why a snapshot was not built.
@@ -87,6 +89,14 @@ pub enum BuildError {
         /// What went wrong.
         error: io::Error,
     },
+    /// Engines with this keyring would refuse what is built with it.
+    #[error(
+        "the keyring has public signing keys and no private one, so that engines with it would refuse what is built: build with the publisher's keyring"
+    )]
+    CannotSign,
+    /// The snapshot could not be signed.
+    #[error("the snapshot could not be signed: the cryptographic library gave no signature")]
+    NotSigned,
     /// The snapshot could not be written.
     #[error("the snapshot could not be written: {0}")]
     Write(#[source] io::Error),
@@ -253,10 +263,13 @@ pub struct Collection {
     /// Each item is the little-endian numbers of its scopes, ascending.
     scope_sets: Interner,
     address_sets: Interner,
+    /// What it is signed with.
+    signing_keys: Arc<[SigningKey]>,
 }
 
 impl Collection {
-    /// Reads keys from `input`, a JSON object a line, and refuses the lot where one of them is wrong.
+    /// Reads keys from `input`, a JSON object a line, and refuses the lot where one of them is wrong. What is written
+    /// of them will be signed with the private signing keys of `keyring`.
     pub fn read(
         configuration: &Configuration,
         keyring: &Keyring,

@@ -225,7 +225,7 @@ impl Collection {
             table.push(Section { kind: kind as u32, offset: page * PAGE as u64, length, items, hash });
             (page, rest) = (page + count, after);
         }
-        let header = Header {
+        let mut header = Header {
             minor: if ground.generation == 0 { MINOR } else { MINOR_OF_DELTAS },
             compatible_features: 0,
             file_length,
@@ -241,7 +241,9 @@ impl Collection {
             id_capacity: id_layout.capacity,
             id_longest_displacement: id_layout.longest_displacement,
             sections: table,
+            signatures: Vec::new(),
         };
+        header.sign(&self.signing_keys).ok_or(BuildError::NotSigned)?;
         let head = || {
             output.seek(SeekFrom::Start(0))?;
             output.write_all(&header.write())?;

@@ -103,8 +103,10 @@ impl From<&ReloadError> for Fault {
                 KEYWARD_E_PEPPER
             }
             ReloadError::Plan(PlanError::Realm { .. }) => KEYWARD_E_MALFORMED,
-            ReloadError::Older { .. } => KEYWARD_E_OLDER,
-            ReloadError::Conflict { .. } => KEYWARD_E_CONFLICT,
+            ReloadError::Signature(_) => KEYWARD_E_SIGNATURE,
+            ReloadError::Older { .. } | ReloadError::Served { .. } => KEYWARD_E_OLDER,
+            ReloadError::Conflict { .. } | ReloadError::ServedOther { .. } => KEYWARD_E_CONFLICT,
+            ReloadError::OtherRealms { .. } => KEYWARD_E_REALMS,
             ReloadError::State(StateError::Io { error, .. }) => io_status(error),
             ReloadError::State(StateError::Slots { .. }) => KEYWARD_E_VALUE,
             ReloadError::State(_) => KEYWARD_E_STATE,

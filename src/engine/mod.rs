@@ -18,6 +18,7 @@
 //! Everything may be called from any thread at any time. Verifying takes no lock, and for keys neither
 //! allocates nor asks the system for anything.
 
+mod admission;
 mod cell;
 mod files;
 mod reload;
@@ -30,7 +31,7 @@ use crate::keyring::Keyring;
 use crate::limits::{Counts, State, StateError};
 use crate::request::{HeaderList, Request};
 use crate::snapshot::{Check, Mode};
-use crate::time::Timestamp;
+use crate::time::{SteadyClock, Timestamp};
 use cell::Cell;
 use reload::{Origin, Reloader};
 use std::path::{Path, PathBuf};
@@ -46,14 +47,17 @@ pub struct Options {
     pub mode: Mode,
     /// When its pages are checked.
     pub check: Check,
-    /// Whether a reload may go back to an older generation, or to other bytes of the same one.
+    /// Whether a reload may go back to an older generation, to other bytes of the same one, or to a snapshot that has
+    /// none of the realms in use. With `state` this is for all processes that name it: whoever goes back moves the
+    /// mark back that keeps the others from it.
     pub going_back: bool,
     /// Keys that the rate limiter has room for; twice as many as are active at one time is a good number.
     /// Each takes 16 bytes. With `state` this counts for nothing.
     pub limiter_slots: usize,
     /// A file in which rate limits and the use of each key are counted together with every other process that
-    /// names it; made where it is not there. `None`: limits are this process's own, and the use of keys is not
-    /// counted.
+    /// names it, and in which stands the highest generation of each realm that any of them has served: none of them
+    /// goes back behind it. Made where it is not there. `None`: limits are this process's own, the use of keys is
+    /// not counted, and a process that is started anew takes any generation.
     pub state: Option<PathBuf>,
     /// Without a file, whether rate limits and the use of each key are counted together with the processes that
     /// are forked from this one.
@@ -81,6 +85,7 @@ impl Default for Options {
 pub struct Engine {
     cell: Cell,
     state: Arc<State>,
+    clock: Arc<SteadyClock>,
     reloader: Reloader,
 }
 
@@ -113,7 +118,8 @@ impl Engine {
     fn with(origin: Origin, keyring: Keyring, options: Options) -> (Self, Option<StateError>) {
         // The first reading of the clock asks the system where it stands in this process's memory. Here,
         // so that no verify has to.
-        let _ = Timestamp::coarse_now();
+        let clock = Arc::new(SteadyClock::new());
+        let _ = clock.now();
         let opened = match &options.state {
             Some(path) => State::open(path, options.state_slots),
             None if options.state_inherited => State::inherited(options.state_slots),
@@ -124,14 +130,15 @@ impl Engine {
             Err(error) => (State::private(options.limiter_slots), Some(error)),
         };
         let state = Arc::new(state);
-        let reloader = Reloader::new(origin, Arc::new(keyring), Arc::clone(&state), options);
-        (Self { cell: Cell::empty(), state, reloader }, error)
+        let keyring = Arc::new(keyring);
+        let reloader = Reloader::new(origin, keyring, Arc::clone(&state), Arc::clone(&clock), options);
+        (Self { cell: Cell::empty(), state, clock, reloader }, error)
     }
 
     /// Decides one request.
     #[inline]
     pub fn verify<'r, H: HeaderList + ?Sized>(&self, request: &Request<'r, H>) -> Verdict<'r> {
-        Verdict::decide(self.cell.load(), request, &self.state, None, &mut gates::Silent)
+        Verdict::decide(self.cell.load(), request, (&self.state, &self.clock), None, &mut gates::Silent)
     }
 
     /// Decides one request, and tells `observer` what each gate saw.
@@ -140,12 +147,12 @@ impl Engine {
         request: &Request<'r, H>,
         observer: &mut impl Observer,
     ) -> Verdict<'r> {
-        Verdict::decide(self.cell.load(), request, &self.state, None, observer)
+        Verdict::decide(self.cell.load(), request, (&self.state, &self.clock), None, observer)
     }
 
     /// Holds on to the generation of this moment, to decide several requests from it.
     pub fn pin(&self) -> Pinned<'_> {
-        Pinned { plan: self.cell.load(), state: &self.state }
+        Pinned { plan: self.cell.load(), state: &self.state, clock: &self.clock }
     }
 
     /// Takes the newest snapshot from the file, if it has changed, with the delta that lies beside it
@@ -182,6 +189,12 @@ impl Engine {
         self.reloader.info(&self.cell)
     }
 
+    /// What time it is where a request does not say. It goes forward with the system's real-time clock and never
+    /// back, so that what had expired stays so as long as this engine lives.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
     /// What became of requests, by realm and reason: since this engine was made, or with a state file, since
     /// that was, in all processes that use it.
     pub fn counts(&self) -> Counts {
@@ -195,6 +208,7 @@ impl Engine {
 pub struct Pinned<'e> {
     plan: Option<Held>,
     state: &'e State,
+    clock: &'e SteadyClock,
 }
 
 /// How many lookups are under way at once in a batch: about as many cache misses as a core can wait for.
@@ -216,7 +230,13 @@ impl Pinned<'_> {
         &'p self,
         request: &Request<'r, H>,
     ) -> gates::Verdict<'r, &'p Plan> {
-        gates::Verdict::decide(self.plan.as_deref(), request, self.state, None, &mut gates::Silent)
+        gates::Verdict::decide(
+            self.plan.as_deref(),
+            request,
+            (self.state, self.clock),
+            None,
+            &mut gates::Silent,
+        )
     }
 
     /// Decides requests in their order, with the memory that their lookups need under way side by side:
@@ -238,7 +258,7 @@ impl Pinned<'_> {
                 verdicts.push(gates::Verdict::decide(
                     plan,
                     request,
-                    self.state,
+                    (self.state, self.clock),
                     prepared,
                     &mut gates::Silent,
                 ));

@@ -1,14 +1,17 @@
 //! New generations, and what becomes of old ones.
 
 use super::Options;
+use super::admission::{Known, check_follows, check_signed, serve};
 use super::cell::Cell;
 use super::files::{Files, Identity};
-use crate::format::header::{FormatError, Header};
+use crate::format::header::Header;
 use crate::gates::{Plan, PlanError};
 use crate::keyring::Keyring;
 use crate::limits::{State as Counters, StateError, StateInfo};
 use crate::memory::Bytes;
+use crate::signature::{Fingerprint, SignatureError};
 use crate::snapshot::{Delta, DeltaError, Snapshot, SnapshotError};
+use crate::time::SteadyClock;
 use parking_lot::Mutex;
 use std::io;
 use std::path::PathBuf;
@@ -30,6 +33,9 @@ pub enum ReloadError {
     /// It is not a snapshot that can be used.
     #[error(transparent)]
     Snapshot(#[from] SnapshotError),
+    /// Nobody signed it who may publish.
+    #[error(transparent)]
+    Signature(#[from] SignatureError),
     /// The delta beside it cannot be used.
     #[error(transparent)]
     Delta(#[from] DeltaError),
@@ -54,6 +60,38 @@ pub enum ReloadError {
         /// The generation.
         generation: u64,
     },
+    /// A process that shares the state file has served a newer one.
+    #[error(
+        "the snapshot has generation {found}, and generation {served} of the realm \"{realm}\" was served by a process that shares the state file: it would go back; publish a newer one"
+    )]
+    Served {
+        /// The generation that was found.
+        found: u64,
+        /// The highest generation that was served.
+        served: u64,
+        /// The realm that it was served of.
+        realm: String,
+    },
+    /// A process that shares the state file has served other bytes of the same generation.
+    #[error(
+        "the snapshot has generation {generation}, of which a process that shares the state file served other bytes of the realm \"{realm}\": publish it with a new generation"
+    )]
+    ServedOther {
+        /// The generation.
+        generation: u64,
+        /// The realm.
+        realm: String,
+    },
+    /// It has nothing that is in use.
+    #[error(
+        "the snapshot has none of the realms in use ({current}), but {found}: put the right file in its place, or restart to use this one"
+    )]
+    OtherRealms {
+        /// The realms that were found.
+        found: String,
+        /// The realms in use.
+        current: String,
+    },
     /// The state file cannot be used.
     #[error(transparent)]
     State(#[from] StateError),
@@ -69,18 +107,32 @@ pub enum ReloadError {
 #[derive(Clone)]
 enum Content {
     Snapshot(SnapshotError),
+    Signature(SignatureError),
     Delta(DeltaError),
     Plan(PlanError),
     Older { found: u64, current: u64 },
     Conflict { generation: u64 },
+    Served { found: u64, served: u64, realm: String },
+    ServedOther { generation: u64, realm: String },
+    OtherRealms { found: String, current: String },
 }
 
 impl Content {
     fn of(error: &ReloadError) -> Option<Self> {
         Some(match error {
             ReloadError::Snapshot(error) => Self::Snapshot(error.clone()),
+            ReloadError::Signature(error) => Self::Signature(error.clone()),
             ReloadError::Delta(error) => Self::Delta(error.clone()),
             ReloadError::Plan(error) => Self::Plan(error.clone()),
+            ReloadError::Served { found, served, realm } => {
+                Self::Served { found: *found, served: *served, realm: realm.clone() }
+            }
+            ReloadError::ServedOther { generation, realm } => {
+                Self::ServedOther { generation: *generation, realm: realm.clone() }
+            }
+            ReloadError::OtherRealms { found, current } => {
+                Self::OtherRealms { found: found.clone(), current: current.clone() }
+            }
             &ReloadError::Older { found, current } => Self::Older { found, current },
             &ReloadError::Conflict { generation } => Self::Conflict { generation },
             ReloadError::Io { .. } | ReloadError::State(_) | ReloadError::NoBase | ReloadError::NoFile => {
@@ -94,17 +146,15 @@ impl From<Content> for ReloadError {
     fn from(content: Content) -> Self {
         match content {
             Content::Snapshot(error) => Self::Snapshot(error),
+            Content::Signature(error) => Self::Signature(error),
             Content::Delta(error) => Self::Delta(error),
             Content::Plan(error) => Self::Plan(error),
+            Content::Served { found, served, realm } => Self::Served { found, served, realm },
+            Content::ServedOther { generation, realm } => Self::ServedOther { generation, realm },
+            Content::OtherRealms { found, current } => Self::OtherRealms { found, current },
             Content::Older { found, current } => Self::Older { found, current },
             Content::Conflict { generation } => Self::Conflict { generation },
         }
-    }
-}
-
-impl From<FormatError> for ReloadError {
-    fn from(error: FormatError) -> Self {
-        Self::Snapshot(error.into())
     }
 }
 
@@ -159,9 +209,11 @@ pub struct Loaded {
     pub realms: usize,
     /// Its bytes, the delta's with them.
     pub length: u64,
+    /// Who signed its newest file, of those whose signature the keyring asks for; `None` where it asks for nobody's.
+    pub signed_by: Option<Fingerprint>,
     /// When it was made, as it says itself; else when its file was last written.
     pub created: Option<SystemTime>,
-    /// How long ago that was, by the system clock.
+    /// How long ago that was, by the clock that requests are decided by ([`super::Engine::now`]).
     pub age: Option<Duration>,
     /// The age past which it is no longer used.
     pub max_age: Option<Duration>,
@@ -198,8 +250,11 @@ struct State {
     /// Generations that were replaced. They are dropped here and nowhere else, once nobody holds them.
     graveyard: Vec<Arc<Plan>>,
     last_error: Option<LastError>,
-    /// The files that were refused last, and why: they are not read again until there are others.
-    refused: Option<(Identity, Content)>,
+    /// What was known of the marks when the current plan took over.
+    known: Known,
+    /// The files that were refused last, and why: they are not read again until there are others, or a mark was moved
+    /// back since, of which the number is the count.
+    refused: Option<(Identity, Content, u64)>,
     state_error: Option<String>,
 }
 
@@ -207,6 +262,7 @@ pub(super) struct Reloader {
     state: Mutex<State>,
     keyring: Arc<Keyring>,
     counters: Arc<Counters>,
+    clock: Arc<SteadyClock>,
     options: Options,
 }
 
@@ -215,6 +271,7 @@ impl Reloader {
         origin: Origin,
         keyring: Arc<Keyring>,
         counters: Arc<Counters>,
+        clock: Arc<SteadyClock>,
         options: Options,
     ) -> Self {
         let state = State {
@@ -224,10 +281,11 @@ impl Reloader {
             since: SystemTime::UNIX_EPOCH,
             graveyard: Vec::new(),
             last_error: None,
+            known: Known::default(),
             refused: None,
             state_error: None,
         };
-        Self { state: Mutex::new(state), keyring, counters, options }
+        Self { state: Mutex::new(state), keyring, counters, clock, options }
     }
 
     /// Remembers why the state file is not used.
@@ -249,9 +307,10 @@ impl Reloader {
 
     pub(super) fn apply(&self, delta: Vec<u8>, cell: &Cell) -> Result<Reload, ReloadError> {
         let mut state = self.state.lock();
-        let over = |ground: &Plan| Ok(ground.with_delta(Some(Bytes::owned(delta)))?);
         let result = match cell.load() {
-            Some(ground) => over(&ground).and_then(|plan| self.swap(&mut state, plan, cell)),
+            Some(ground) => self
+                .lay_over(&ground, Some(Bytes::owned(delta)))
+                .and_then(|plan| self.swap(&mut state, plan, cell)),
             None => Err(ReloadError::NoBase),
         };
         settle_in_memory(&mut state, result)
@@ -273,8 +332,10 @@ impl Reloader {
         if usable && files.are(state.identity) {
             return Ok(Reload::Unchanged);
         }
-        if let Some((refused, why)) = &state.refused
+        let moves_back = self.counters.moves_back();
+        if let Some((refused, why, moves)) = &state.refused
             && files.are(Some(*refused))
+            && *moves == moves_back
         {
             return Err(why.clone().into());
         }
@@ -283,7 +344,7 @@ impl Reloader {
         let identity = files.identity();
         let same_full = usable && state.identity.is_some_and(|known| known.full == identity.full);
         let reload = self.take_files(state, files, same_full, cell).inspect_err(|error| {
-            state.refused = Content::of(error).map(|why| (identity, why));
+            state.refused = Content::of(error).map(|why| (identity, why, moves_back));
         })?;
         state.identity = Some(identity);
         Ok(reload)
@@ -313,7 +374,7 @@ impl Reloader {
         };
         let over = files.delta(self.options.mode).and_then(|bytes| {
             let bytes = bytes.filter(|bytes| !is_stale(bytes, ground));
-            Ok(ground.with_delta(bytes)?)
+            self.lay_over(ground, bytes)
         });
         let refused = match over {
             Ok(plan) => {
@@ -341,15 +402,28 @@ impl Reloader {
         self.swap(state, plan, cell)
     }
 
-    /// Opens a full snapshot and makes it ready.
+    /// Opens a full snapshot that was signed by somebody who may publish, and makes it ready.
     fn open_full(&self, bytes: Bytes, cell: &Cell) -> Result<Plan, ReloadError> {
+        let signed = check_signed(&bytes, &self.keyring)?;
         // With nothing to stay with, a fast start is worth more than finding damage early: no verdict
         // comes from a page that was not checked.
         let snapshot = match cell.load() {
             Some(plan) if !plan.layers().is_damaged() => Snapshot::open_like(bytes, plan.layers().base())?,
             _ => Snapshot::open(bytes, self.options.check)?,
         };
+        signed.check(snapshot.hash())?;
         Ok(Plan::new(snapshot, Arc::clone(&self.keyring), &self.counters)?)
+    }
+
+    /// Lays a delta that was signed by somebody who may publish over the full snapshot of `ground`; none at all leaves
+    /// that alone.
+    fn lay_over(&self, ground: &Plan, delta: Option<Bytes>) -> Result<Plan, ReloadError> {
+        let signed = delta.as_ref().map(|bytes| check_signed(bytes, &self.keyring)).transpose()?;
+        let plan = ground.with_delta(delta)?;
+        if let (Some(signed), (_, Some(hash))) = (signed, plan.layers().hashes()) {
+            signed.check(hash)?;
+        }
+        Ok(plan)
     }
 
     /// Puts `plan` in the place of the current one, unless that is the same or would be going back.
@@ -361,15 +435,13 @@ impl Reloader {
             if same && !in_use.layers().is_damaged() {
                 return Ok(Reload::Unchanged);
             }
-            let current = generation(&in_use);
-            if !self.options.going_back && found < current {
-                return Err(ReloadError::Older { found, current });
+            if !self.options.going_back && !state.known.was_moved_back(&self.counters) {
+                check_follows(&in_use, &plan)?;
             }
-            if !self.options.going_back && found == current && !same {
-                return Err(ReloadError::Conflict { generation: found });
-            }
-            replaced = Some(current);
+            replaced = Some(generation(&in_use));
         }
+        // The last thing that can refuse it: from here on it is served.
+        state.known = serve(&plan, &self.counters, self.options.going_back)?;
         state.graveyard.extend(cell.replace(Arc::new(plan)));
         state.since = SystemTime::now();
         Ok(Reload::Loaded { generation: found, replaced })
@@ -377,6 +449,9 @@ impl Reloader {
 
     pub(super) fn info(&self, cell: &Cell) -> Info {
         let state = self.state.lock();
+        let now = self.clock.now();
+        let now = Duration::new(now.seconds(), now.subsecond_nanoseconds());
+        let now = SystemTime::UNIX_EPOCH.checked_add(now);
         let loaded = cell.load().map(|plan| {
             let layers = plan.layers();
             let header = layers.header();
@@ -391,8 +466,9 @@ impl Reloader {
                 keys: header.keys(),
                 realms: layers.base().realms().len(),
                 length: layers.length(),
+                signed_by: self.keyring.signer(&header.signatures),
                 created,
-                age: created.and_then(|created| created.elapsed().ok()),
+                age: created.and_then(|created| now?.duration_since(created).ok()),
                 max_age: seconds(header.max_age),
                 mapped: layers.base().is_mapped(),
                 checked: layers.is_checked(),

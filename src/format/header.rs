@@ -1,6 +1,7 @@
 //! The first page of a snapshot: versions, numbers, and where the sections stand.
 
-use super::{DISPLACEMENT_LIMIT, HASH_LENGTH, PAGE, bytes_at, pages, u32_at, u64_at};
+use super::{DISPLACEMENT_LIMIT, HASH_LENGTH, PAGE, bytes_at, pages, signatures, u32_at, u64_at};
+use crate::signature::{Signature, SigningKey};
 use std::ops::Range;
 use thiserror::Error;
 
@@ -8,10 +9,14 @@ use thiserror::Error;
 pub const MAGIC: [u8; 8] = *b"KEYWARD\0";
 /// The version that this code writes, and the only major version that it reads.
 pub const MAJOR: u16 = 1;
-/// The minor version of a full snapshot: it has nothing that version 1.0 did not have.
+/// The minor version of a file that uses no addition. Each addition says which version it came with.
 pub const MINOR: u16 = 0;
+/// The minor version that signatures came with.
+pub const MINOR_OF_SIGNATURES: u16 = 1;
 /// The minor version that deltas came with.
 pub const MINOR_OF_DELTAS: u16 = 2;
+/// Incompatible feature: the file is signed (docs/FORMAT.md section 1.5).
+pub const SIGNED: u64 = 1;
 /// Incompatible feature: the file is a delta (docs/FORMAT.md section 7).
 pub const DELTA: u64 = 2;
 /// Keyed BLAKE3 under derived keys (docs/FORMAT.md section 3).
@@ -23,7 +28,8 @@ const SECTION_TABLE: usize = 160;
 const SECTION_ENTRY: usize = 64;
 const SECTION_LIMIT: usize = 44;
 const HASH_OFFSET: usize = 3040;
-const SIGNATURES_OFFSET: usize = HASH_OFFSET + HASH_LENGTH;
+/// Where the signatures start, right behind the hash that they are of.
+pub(super) const SIGNATURES_OFFSET: usize = HASH_OFFSET + HASH_LENGTH;
 
 /// What a section holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -147,6 +153,9 @@ pub struct Header {
     pub id_longest_displacement: u64,
     /// The sections, in the order of the file.
     pub sections: Vec<Section>,
+    /// Who says that this is what was published, in the order of their public keys. Whether it is true is for
+    /// whoever knows the keys ([`crate::keyring::Keyring::check_signatures`]).
+    pub signatures: Vec<Signature>,
 }
 
 /// Why the bytes are not a snapshot that can be used.
@@ -224,7 +233,7 @@ pub enum FormatError {
     },
 }
 
-const fn malformed(what: &'static str) -> FormatError {
+pub(super) const fn malformed(what: &'static str) -> FormatError {
     FormatError::Malformed { what }
 }
 
@@ -273,12 +282,13 @@ impl Header {
         if short(8) != MAJOR {
             return Err(FormatError::Version { found: short(8) });
         }
-        if long(24) & !DELTA != 0 {
-            return Err(FormatError::Features { found: long(24) & !DELTA });
+        let features = long(24);
+        let unknown = features & !(SIGNED | DELTA);
+        if unknown != 0 {
+            return Err(FormatError::Features { found: unknown });
         }
         let part = |range: Range<usize>| page.get(range).unwrap_or_default();
         let (head, hash) = (part(0..HASH_OFFSET), part(HASH_OFFSET..SIGNATURES_OFFSET));
-        let signatures = part(SIGNATURES_OFFSET..PAGE);
         if blake3::hash(head).as_bytes() != hash {
             return Err(FormatError::Hash { part: "header" });
         }
@@ -296,7 +306,7 @@ impl Header {
         let table = SECTION_TABLE..SECTION_TABLE + count.min(SECTION_LIMIT) * SECTION_ENTRY;
         let reserved = [116..BASE_HASH_OFFSET, table.end..HASH_OFFSET];
         let zero = |bytes: &[u8]| bytes.iter().all(|&byte| byte == 0);
-        if !reserved.into_iter().all(|range| page.get(range).is_some_and(zero)) || !zero(signatures) {
+        if !reserved.into_iter().all(|range| page.get(range).is_some_and(zero)) {
             return Err(malformed("reserved bytes of the header are not zero"));
         }
         let sections = page.get(table).unwrap_or(&[]).chunks_exact(SECTION_ENTRY).map(|entry| {
@@ -329,8 +339,9 @@ impl Header {
             sections: sections
                 .collect::<Option<_>>()
                 .ok_or(malformed("reserved bytes of the section table are not zero"))?,
+            signatures: signatures::read(page, features & SIGNED != 0)?,
         };
-        if header.is_delta() != (long(24) & DELTA != 0) {
+        if header.is_delta() != (features & DELTA != 0) {
             return Err(malformed("it is marked as a delta and names no base, or the other way round"));
         }
         header.check(count)?;
@@ -424,7 +435,7 @@ impl Header {
         put(12, &DIGEST_SUITE.to_le_bytes());
         let numbers = [
             self.compatible_features,
-            if self.is_delta() { DELTA } else { 0 },
+            self.incompatible_features(),
             self.file_length,
             self.generation,
             self.base_generation,
@@ -454,7 +465,30 @@ impl Header {
         for (target, byte) in page.iter_mut().skip(HASH_OFFSET).zip(hash.as_bytes()) {
             *target = *byte;
         }
+        signatures::write(&self.signatures, &mut page);
         page
+    }
+
+    const fn incompatible_features(&self) -> u64 {
+        (if self.signatures.is_empty() { 0 } else { SIGNED }) | (if self.is_delta() { DELTA } else { 0 })
+    }
+
+    /// Signs the header as it is now, with each of `keys`, in place of who signed it before. Nothing else of it may
+    /// change after that. `None` where the library would not sign.
+    pub fn sign(&mut self, keys: &[SigningKey]) -> Option<()> {
+        let mut keys: Vec<_> = keys.iter().collect();
+        keys.sort_unstable_by_key(|key| key.public());
+        keys.dedup_by_key(|key| key.public());
+        if keys.is_empty() {
+            self.signatures.clear();
+            return Some(());
+        }
+        self.minor = self.minor.max(MINOR_OF_SIGNATURES);
+        // That there are signatures is signed as well, so the hash is that of a header which has some.
+        self.signatures = vec![Signature { key: [0; 32], bytes: [0; 64] }];
+        let hash = Self::hash(&self.write())?;
+        self.signatures = keys.iter().map(|key| key.sign(&hash)).collect::<Option<_>>()?;
+        Some(())
     }
 
     /// The hash in a header's page, which stands for the whole file: it covers the hashes of all pages.

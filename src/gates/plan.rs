@@ -197,7 +197,7 @@ impl Plan {
 
     /// Why nothing can be decided for `realm` at `now`, if so.
     #[inline]
-    pub(super) fn unusable(&self, realm: &RealmPlan, clock: &Clock) -> Option<&'static str> {
+    pub(super) fn unusable(&self, realm: &RealmPlan, clock: &Clock<'_>) -> Option<&'static str> {
         let header = self.layers.header();
         if self.layers.is_damaged() {
             return Some("the snapshot is damaged");

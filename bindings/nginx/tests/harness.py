@@ -389,6 +389,13 @@ class Upstream:
             def log_message(self, *_):
                 pass
 
+            def handle_one_request(self):
+                # nginx ends connections that it keeps to us with a reset when it is told to stop at once.
+                try:
+                    super().handle_one_request()
+                except ConnectionResetError:
+                    self.close_connection = True
+
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Echo)
         self.server.daemon_threads = True
         self.port = self.server.server_address[1]

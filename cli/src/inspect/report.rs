@@ -1,5 +1,6 @@
 //! What was found in a snapshot, for people and for programs.
 
+use super::signed::Signed;
 use super::{Census, Look, Over};
 use crate::output::visible;
 use crate::table::Table;
@@ -15,6 +16,8 @@ pub(super) struct Report<'a> {
     pub(super) look: &'a Look<'a>,
     /// Each section, and whether its hash is right.
     pub(super) sections: &'a [(Section, bool)],
+    /// Who signed it.
+    pub(super) signed: &'a Signed<'a>,
     /// `None` where the snapshot is damaged: numbers out of it would mean nothing.
     pub(super) census: Option<&'a Census>,
     pub(super) now: u64,
@@ -85,6 +88,8 @@ impl Report<'_> {
             "load": ratio(file.records, file.capacity),
             "longest_displacement": file.longest_displacement,
             "bytes_per_key": (file.records != 0).then(|| ratio(file.file_length, file.records)),
+            "signatures": self.signed.to_json(),
+            "accepted": self.signed.verdict().map(|verdict| verdict.is_ok()),
             "peppers": self.look.file.peppers().iter().map(|pepper| pepper.id).collect::<Vec<_>>(),
             "realms": self.look.file.realms().iter().map(|realm| realm.name.as_str()).collect::<Vec<_>>(),
             "sections": sections.collect::<Vec<_>>(),
@@ -188,6 +193,10 @@ impl Report<'_> {
                 age => format!("{age} s ({})", rough(age)),
             },
         );
+        row("signed by", self.signed.by());
+        if let Some(told) = self.signed.told() {
+            row("keyring", told);
+        }
         let peppers: Vec<_> = self.look.file.peppers().iter().map(|pepper| pepper.id.to_string()).collect();
         row("peppers", if peppers.is_empty() { "none".to_owned() } else { peppers.join(", ") });
         row("length", format!("{} bytes", HumanCount(file.file_length)));

@@ -6,5 +6,6 @@ mod deciding;
 mod inspecting;
 mod publishing;
 mod showing;
+mod signing;
 mod support;
 mod using;
