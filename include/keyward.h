@@ -109,11 +109,20 @@
 /** The snapshot says what cannot be. */
 #define KEYWARD_E_MALFORMED 305
 
-/** The snapshot is older than the one in use. */
+/** The snapshot is older than the one in use, or than one that a process served which shares the state. */
 #define KEYWARD_E_OLDER 306
 
-/** The snapshot has the generation in use and other bytes. */
+/** The snapshot has the generation in use, or the one that was served last, and other bytes. */
 #define KEYWARD_E_CONFLICT 307
+
+/** The snapshot is not signed by a key that the keyring accepts. */
+#define KEYWARD_E_SIGNATURE 308
+
+/** The snapshot has none of the realms in use. */
+#define KEYWARD_E_REALMS 309
+
+/** The delta beside the snapshot is one on another snapshot, or has other realms. */
+#define KEYWARD_E_DELTA 310
 
 /** The keyring breaks a rule. */
 #define KEYWARD_E_KEYRING 311
@@ -688,8 +697,8 @@ int32_t keyward_release(struct keyward_engine *engine);
  * Takes the newest snapshot from the file, if it has changed. Verifying goes on meanwhile. Whatever is
  * wrong with the file, the last good generation stays.
  *
- * It reads the file and may take long for a large one; another reload, check or info waits for it. Where
- * nothing changed it costs one open and one fstat.
+ * It reads the file and may take long for a large one; another reload, check or info waits for it. The delta
+ * beside the file is looked at with it. Where nothing changed it costs an open, a fstat and a stat of each.
  *
  * @param engine      an engine that the caller holds
  * @param changed     1 where a new generation took over, else 0; or NULL

@@ -1,8 +1,11 @@
-//! The keyring: the peppers and token keys of a server, `keyring.toml`. It never enters a snapshot, and
-//! nothing in it is ever put into a message.
+//! The keyring: the peppers, token keys and signing keys of a server, `keyring.toml`. It never enters a snapshot,
+//! and nothing in it is ever put into a message.
+
+mod write;
 
 use crate::realm::document::{Document, Table};
 use crate::realm::{ConfigError, Configuration, Fault, KeyPath};
+use crate::signature::{self, Fingerprint, PublicKey, Signature, SignatureError, SigningKey};
 use crate::token;
 use base64::Engine as _;
 use base64::alphabet::STANDARD;
@@ -13,6 +16,7 @@ use std::fs::OpenOptions;
 use std::io::{self, Read as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
@@ -48,7 +52,13 @@ pub struct Keyring {
     file: String,
     peppers: Vec<Pepper>,
     token_keys: BTreeMap<String, RealmKeys>,
+    public_keys: Vec<PublicKey>,
+    /// Shared with what is being built.
+    signing_keys: Arc<[SigningKey]>,
 }
+
+/// The most private signing keys that a keyring may have: as many signatures as a snapshot has room for.
+pub const SIGNING_KEY_LIMIT: usize = 10;
 
 /// Why there is no keyring.
 #[derive(Debug, Error)]
@@ -93,6 +103,12 @@ pub enum KeyringError {
 impl Keyring {
     /// Reads the file, which nobody but its owner may have access to.
     pub fn load(path: &Path) -> Result<Self, KeyringError> {
+        let text = Self::load_text(path)?;
+        Ok(Self::read(&text, &path.to_string_lossy())?)
+    }
+
+    /// The text of the file, which nobody but its owner may have access to.
+    pub fn load_text(path: &Path) -> Result<Zeroizing<String>, KeyringError> {
         let unreadable = |source| KeyringError::Unreadable { file: path.to_owned(), source };
         // Opening a pipe would wait for somebody to write to it; it is refused below instead.
         let nonblocking = OFlags::NONBLOCK.bits() as i32;
@@ -111,9 +127,12 @@ impl Keyring {
         let room = usize::try_from(metadata.len()).unwrap_or(0).saturating_add(1);
         let mut bytes = Zeroizing::new(Vec::with_capacity(room));
         file.read_to_end(&mut bytes).map_err(unreadable)?;
-        let text =
-            std::str::from_utf8(&bytes).map_err(|_| KeyringError::NotText { file: path.to_owned() })?;
-        Ok(Self::read(text, &path.to_string_lossy())?)
+        // The same memory: nothing is copied.
+        let text = String::from_utf8(std::mem::take(&mut *bytes)).map_err(|error| {
+            drop(Zeroizing::new(error.into_bytes()));
+            KeyringError::NotText { file: path.to_owned() }
+        })?;
+        Ok(Zeroizing::new(text))
     }
 
     /// Reads the text of a `keyring.toml`. `file` is what errors call it.
@@ -127,7 +146,7 @@ impl Keyring {
 
     fn walk(document: &Document<'_>, file: &str) -> Result<Self, Fault> {
         let root = document.root();
-        root.only(&["pepper", "token_key"], " of a keyring")?;
+        root.only(&["pepper", "signing_key", "token_key"], " of a keyring")?;
         let mut peppers = Vec::new();
         let mut ids = HashSet::new();
         for table in root.list_of_tables("pepper")? {
@@ -154,7 +173,29 @@ impl Keyring {
             });
             of_realm.keys.push(key);
         }
-        Ok(Self { file: file.to_owned(), peppers, token_keys })
+        let (mut public_keys, mut signing_keys) = (Vec::new(), Vec::new());
+        for table in root.list_of_tables("signing_key")? {
+            let (public, private) = signing_key(&table)?;
+            if public_keys.contains(&public) {
+                let place = if table.has("public_key") { "public_key" } else { "private_key" };
+                let found = format!("the key {} once more", public.fingerprint());
+                return Err(table.fault(place, found).expecting("each signing key once"));
+            }
+            public_keys.push(public);
+            signing_keys.extend(private);
+            if signing_keys.len() > SIGNING_KEY_LIMIT {
+                let found = format!("private signing key number {}", signing_keys.len());
+                let expected = format!("at most {SIGNING_KEY_LIMIT}: a snapshot is signed with each of them");
+                return Err(table.fault("private_key", found).expecting(expected));
+            }
+        }
+        Ok(Self {
+            file: file.to_owned(),
+            peppers,
+            token_keys,
+            public_keys,
+            signing_keys: signing_keys.into(),
+        })
     }
 
     /// The pepper of that id.
@@ -177,6 +218,34 @@ impl Keyring {
         self.token_keys.get(realm).map_or(&[], |of_realm| &of_realm.keys)
     }
 
+    /// The keys of which one must have signed a snapshot, in the order listed. Where there are none, signatures are
+    /// not looked at.
+    pub fn public_keys(&self) -> &[PublicKey] {
+        &self.public_keys
+    }
+
+    /// The keys that snapshots are signed with, each with its own signature, in the order listed.
+    pub fn signing_keys(&self) -> &Arc<[SigningKey]> {
+        &self.signing_keys
+    }
+
+    /// Whether a snapshot whose header has that hash is signed by somebody who may publish, and by whom. `None`
+    /// where the keyring has no public keys, and so takes everything.
+    pub fn check_signatures(
+        &self,
+        hash: &[u8; 32],
+        signatures: &[Signature],
+    ) -> Result<Option<Fingerprint>, SignatureError> {
+        signature::check(&self.public_keys, hash, signatures)
+    }
+
+    /// Who of those whose signature is asked for has signed what has these signatures, which were checked before.
+    pub fn signer(&self, signatures: &[Signature]) -> Option<Fingerprint> {
+        let known =
+            |signature: &&Signature| self.public_keys.iter().any(|key| *key.as_bytes() == signature.key);
+        signatures.iter().find(known).map(Signature::fingerprint)
+    }
+
     /// Refuses token keys of realms that the configuration does not have.
     pub fn check_realms(&self, configuration: &Configuration) -> Result<(), ConfigError> {
         let unknown = |(name, of_realm): (&String, &RealmKeys)| {
@@ -192,43 +261,7 @@ impl Keyring {
         };
         self.token_keys.iter().find_map(unknown).map_or(Ok(()), Err)
     }
-
-    /// The text of a new keyring, with one pepper from the system's random source.
-    pub fn generate() -> io::Result<Zeroizing<String>> {
-        let mut key = Zeroizing::new([0_u8; 32]);
-        getrandom::fill(&mut *key).map_err(|error| io::Error::other(error.to_string()))?;
-        let mut text = Zeroizing::new(String::with_capacity(NEW_KEYRING.len() + 2 * key.len()));
-        let (before, after) = NEW_KEYRING.split_once("KEY").unwrap_or((NEW_KEYRING, ""));
-        text.push_str(before);
-        for byte in key.iter() {
-            for digit in [byte >> 4, byte & 15] {
-                text.extend(char::from_digit(digit.into(), 16));
-            }
-        }
-        text.push_str(after);
-        Ok(text)
-    }
 }
-
-const NEW_KEYRING: &str = r#"# The keyring of keyward. It holds every secret that a server needs to verify keys. Whoever has this file
-# and a snapshot can test guesses of keys; whoever lost it has to issue every key anew. So keep it at mode
-# 600, out of version control, and backed up where secrets are.
-
-# Digests in a snapshot depend on a pepper. The last one listed is used for new digests, and all are tried.
-# To change it, add a second [[pepper]] below with another id, hand the file to the servers, build a new
-# snapshot from the keys, and remove the first when no snapshot in use names it any more.
-[[pepper]]
-id = 1
-key = "KEY"
-
-# Realms that take tokens need the keys that tokens are signed with: one of these for each.
-# [[token_key]]
-# realm = "name of the realm"
-# kid = "k1"                       # what the token's header calls the key
-# alg = "ES256"                    # HS256/384/512, RS256/384/512, PS256/384/512, ES256/384, EdDSA
-# public_key = """PEM"""           # private_key = """PEM""" only where tokens are issued
-# secret = "base64"                # of HS* keys, in place of the two
-"#;
 
 fn pepper(table: &Table<'_, '_>) -> Result<Pepper, Fault> {
     const EXPECTED: &str = "64 hex digits";
@@ -254,15 +287,39 @@ fn pepper(table: &Table<'_, '_>) -> Result<Pepper, Fault> {
     Ok(Pepper { id, key })
 }
 
+fn signing_key(table: &Table<'_, '_>) -> Result<(PublicKey, Option<SigningKey>), Fault> {
+    const PUBLIC: &str = "an Ed25519 key as PEM, PUBLIC KEY";
+    const PRIVATE: &str = "an Ed25519 key as PEM, PRIVATE KEY (PKCS #8)";
+    table.only(&["public_key", "private_key"], " of a signing key")?;
+    let public = table.text("public_key")?.map(|text| {
+        let fault = |error: signature::KeyError| table.fault("public_key", error.to_string());
+        PublicKey::from_pem(text).map_err(|error| fault(error).expecting(PUBLIC))
+    });
+    let private = table.text("private_key")?.map(|text| {
+        let fault = |error: signature::KeyError| table.fault("private_key", error.to_string());
+        SigningKey::from_pem(text).map_err(|error| fault(error).expecting(PRIVATE))
+    });
+    match (public.transpose()?, private.transpose()?) {
+        (Some(public), Some(private)) if public != private.public() => Err(table
+            .fault("public_key", format!("the key {}", public.fingerprint()))
+            .expecting(format!("that of `private_key`, which is {}", private.public().fingerprint()))),
+        (_, Some(private)) => Ok((private.public(), Some(private))),
+        (Some(public), None) => Ok((public, None)),
+        (None, None) => Err(table.fault("public_key", "is missing").expecting(PUBLIC)),
+    }
+}
+
 /// Padding may be left out: a shell's tools differ in that.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
+/// The names of a token key's entries.
+const TOKEN_KEY_NAMES: [&str; 6] = ["realm", "kid", "alg", "secret", "public_key", "private_key"];
+
 fn token_key<'d>(table: &Table<'d, '_>) -> Result<(&'d str, token::Key), Fault> {
-    const NAMES: [&str; 6] = ["realm", "kid", "alg", "secret", "public_key", "private_key"];
-    table.only(&NAMES, " of a token key")?;
+    table.only(&TOKEN_KEY_NAMES, " of a token key")?;
     let realm = table.required_text("realm", "the name of the realm that takes its tokens")?;
     let kid = table.required_text("kid", "what the header of a token calls the key")?;
     if kid.is_empty() {

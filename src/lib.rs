@@ -26,6 +26,7 @@ pub mod realm;
 pub mod reason;
 pub mod record;
 pub mod request;
+pub mod signature;
 pub mod snapshot;
 pub mod time;
 pub mod token;

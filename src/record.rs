@@ -269,6 +269,7 @@ pub struct KeyRecord<'a> {
     tenant: Option<Text<'a>>,
     environment: Option<Text<'a>>,
     status: Status,
+    removed: bool,
     scopes: Vec<Text<'a>>,
     allow_ips: Vec<Text<'a>>,
     not_before: Option<u64>,
@@ -276,14 +277,27 @@ pub struct KeyRecord<'a> {
     rate_limit: Option<Text<'a>>,
 }
 
+/// The status of a key that is gone, in a list of changes.
+const REMOVED: &str = "removed";
+
 impl<'a> KeyRecord<'a> {
     /// Reads one line of a keys file.
     pub fn parse(line: &'a [u8]) -> Result<Self, RecordError> {
+        Self::parse_as(line, false)
+    }
+
+    /// Reads one line of a list of changes: a record as it is now, or with the status `removed` one of a key
+    /// that is gone.
+    pub fn parse_change(line: &'a [u8]) -> Result<Self, RecordError> {
+        Self::parse_as(line, true)
+    }
+
+    fn parse_as(line: &'a [u8], change: bool) -> Result<Self, RecordError> {
         let mut deserializer = serde_json::Deserializer::from_slice(line);
         let members: Members<'a> = object(&mut deserializer)
             .and_then(|members| deserializer.end().map(|()| members))
             .map_err(|error| diagnosis::of(line, &error))?;
-        Self::check(members)
+        Self::check(members, change)
     }
 
     /// The id, for messages.
@@ -296,7 +310,7 @@ impl<'a> KeyRecord<'a> {
         self.realm.as_ref()
     }
 
-    fn check(members: Members<'a>) -> Result<Self, RecordError> {
+    fn check(members: Members<'a>, change: bool) -> Result<Self, RecordError> {
         let Members {
             realm,
             id,
@@ -331,14 +345,17 @@ impl<'a> KeyRecord<'a> {
                 ));
             }
         };
+        let removed = change && status.as_ref().is_some_and(|name| name.as_ref() == REMOVED);
         let status = match &status {
             None => Status::default(),
+            // Whoever overlooks `removed` lets nobody in.
+            Some(_) if removed => Status::Revoked,
             Some(name) => Status::from_name(name.as_ref()).ok_or_else(|| {
                 let name = name.as_ref();
                 RecordError::among(
                     format_args!("unknown `status` {}", Shown(name)),
                     name,
-                    Status::ALL.map(Status::name),
+                    Status::ALL.map(Status::name).into_iter().chain(change.then_some(REMOVED)),
                 )
             })?,
         };
@@ -373,6 +390,7 @@ impl<'a> KeyRecord<'a> {
             tenant,
             environment,
             status,
+            removed,
             scopes,
             allow_ips,
             not_before,

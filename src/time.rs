@@ -1,5 +1,9 @@
 //! Points in time, as the gates compare them: whole seconds since the Unix epoch and nanoseconds.
 
+mod steady;
+
+pub use steady::SteadyClock;
+
 use rustix::time::{ClockId, clock_gettime};
 use std::str::FromStr;
 use thiserror::Error;
@@ -49,6 +53,18 @@ impl Timestamp {
     /// Nanoseconds since the epoch. Wide enough for every `Timestamp`.
     pub const fn nanoseconds(self) -> u128 {
         self.seconds as u128 * 1_000_000_000 + self.nanoseconds as u128
+    }
+
+    /// The same in 64 bits, which end in the year 2554.
+    #[inline]
+    const fn saturating_nanoseconds(self) -> u64 {
+        self.seconds.saturating_mul(1_000_000_000).saturating_add(self.nanoseconds as u64)
+    }
+
+    #[inline]
+    const fn from_nanoseconds(nanoseconds: u64) -> Self {
+        let subsecond = (nanoseconds % 1_000_000_000) as u32;
+        Self { seconds: nanoseconds / 1_000_000_000, nanoseconds: subsecond }
     }
 }
 

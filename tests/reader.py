@@ -9,6 +9,7 @@ from blake3 import blake3
 PAGE = 4096
 MAGIC = b"KEYWARD\0"
 NEVER = 2**40 - 1
+SIGNED = 1
 NAMES = ["page hashes", "realms", "peppers", "scope names", "tenants", "scope sets", "address sets",
          "index", "id places", "ids", "id index"]
 STATUSES = {1: "active", 2: "suspended", 3: "revoked", 4: "pending"}
@@ -39,15 +40,25 @@ class Snapshot:
          self.created, self.max_age, self.records, self.capacity, self.displacement, self.id_capacity,
          self.id_displacement, sections) = struct.unpack_from("<HHI12QI", data, 8) if len(data) >= PAGE else [0] * 16
         expect(major == 1, "major version")
-        expect(incompatible == 0, "incompatible features")
+        expect(incompatible & ~SIGNED == 0, "incompatible features")
         expect(blake3(data[:3040]).digest() == data[3040:3072], "hash of the header")
         expect(suite == 1 and base == 0 and self.generation >= 1, "digest suite or generation")
         expect(length == len(data), "length of the file")
         expect(sections <= 44 and max(self.displacement, self.id_displacement) <= 4096, "limits")
-        reserved = data[116:160], data[160 + 64 * sections:3040], data[3072:PAGE]
+        reserved = data[116:160], data[160 + 64 * sections:3040]
         expect(not any(map(any, reserved)), "reserved bytes of the header")
+        self.read_signatures(incompatible & SIGNED != 0)
         self.read_sections([struct.unpack_from("<II3Q32s", data, 160 + 64 * i) for i in range(sections)])
         self.read_contents()
+
+    def read_signatures(self, signed):
+        count, reserved = struct.unpack_from("<II", self.data, 3072)
+        end = 3080 + 96 * count
+        expect(count <= 10 and (count > 0) == signed, "number of signatures")
+        expect(reserved == 0 and not any(self.data[end:PAGE]), "reserved bytes behind the signatures")
+        # Of whom there is one; whether it is good is for who knows the keys.
+        self.signed_by = [self.data[at:at + 32] for at in range(3080, end, 96)]
+        expect(all(a < b for a, b in zip(self.signed_by, self.signed_by[1:])), "order of signatures")
 
     def read_sections(self, entries):
         end, kinds, hashes = PAGE, [], b""

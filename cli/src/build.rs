@@ -1,4 +1,4 @@
-//! `keyward build`: configuration, keyring and keys in, a published snapshot out.
+//! `keyward build`: configuration, keyring and keys in, a published snapshot out, or a delta on one.
 
 use crate::failure::Failure;
 use crate::output::Output;
@@ -6,9 +6,11 @@ use crate::progress::Progress;
 use crate::units;
 use clap::Args;
 use indicatif::HumanCount;
-use keyward::build::{Collection, Published, Publisher, Source, Stamp};
+use keyward::build::{Changes, Collection, Published, Publisher, Source, Stamp};
 use keyward::keyring::Keyring;
+use keyward::memory::Bytes;
 use keyward::realm::Configuration;
+use keyward::snapshot::{Check, Mode, Snapshot, delta_path};
 use keyward::time::Timestamp;
 use serde_json::json;
 use std::fs::{self, File};
@@ -28,9 +30,16 @@ Examples:
   keyward build --config keyward.toml --keyring keyring.toml --keys keys.jsonl -o keys.kwd
   psql -Atc 'select record from keys' | keyward build --config keyward.toml \\
     --keyring keyring.toml --keys - -o keys.kwd --max-age 12h
+  keyward build --config keyward.toml --keyring keyring.toml --keys changes.jsonl \\
+    --delta-on keys.kwd
 
 A key is one JSON object on a line of its own:
   {\"realm\":\"billoget\",\"id\":\"key_01\",\"key\":\"bk_live_0123456789abcdef\",\"environment\":\"live\"}
+
+With --delta-on, --keys has what has changed since that snapshot: the records of keys that are new or
+otherwise, as they are now, and those of keys that are gone with \"status\":\"removed\". What is published
+is a delta beside the snapshot (keys.kwd.delta), which servers lay over it, in the place of the one
+before: each has everything since the snapshot.
 
 Exit codes: 0 published; 2 the command line is wrong; 3 nothing was published, because a
 file cannot be read or written or what it says is wrong (the message names file and line).")]
@@ -45,8 +54,11 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "FILE")]
     keys: PathBuf,
     /// The snapshot to publish
-    #[arg(short, long, value_name = "FILE")]
-    output: PathBuf,
+    #[arg(short, long, value_name = "FILE", required_unless_present = "delta_on")]
+    output: Option<PathBuf>,
+    /// Publish a delta on this snapshot, beside it, instead of a snapshot
+    #[arg(long, value_name = "FILE", conflicts_with = "output")]
+    delta_on: Option<PathBuf>,
     /// The generation [default: one more than that of the snapshot in place, or 1]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     generation: Option<u64>,
@@ -74,16 +86,22 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool, Failure> {
     let configuration = read_configuration(&arguments.config)?;
     let keyring = Keyring::load(&arguments.keyring)?;
     keyring.check_realms(&configuration)?;
-    check_place(&arguments.output)?;
+    let place = arguments.output.as_ref().or(arguments.delta_on.as_ref());
+    let place = place.ok_or_else(|| Failure::usage("--output or --delta-on is missing"))?;
+    check_place(place)?;
+    let base = arguments.delta_on.as_deref().map(open_base).transpose()?;
 
     let input = Input::open(&arguments.keys)?;
     let progress = Progress::new();
     let report = |done| progress.show_build(done, input.length);
     let source = Source { name: &input.name, threads: arguments.threads, progress: &report };
-    let collection = Collection::read(&configuration, &keyring, input.reader, &source)?;
+    let built = match &base {
+        None => Built::Full(Collection::read(&configuration, &keyring, input.reader, &source)?),
+        Some(base) => Built::Delta(Changes::read(base, &configuration, &keyring, input.reader, [], &source)?),
+    };
 
     // Only now: whoever reads keys from a slow pipe keeps nobody else from publishing.
-    let publisher = Publisher::lock(&arguments.output)?;
+    let publisher = Publisher::lock(place)?;
     let generation = match arguments.generation {
         Some(generation) => generation,
         None => publisher.next_generation()?,
@@ -94,11 +112,46 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool, Failure> {
         created: arguments.created.or_else(clock).unwrap_or(0),
         max_age: arguments.max_age.unwrap_or(0),
     };
-    let published =
-        publisher.publish(generation, arguments.going_back, |file| collection.write(stamp, file, &report))?;
+    let going_back = arguments.going_back;
+    let published = match &built {
+        Built::Full(keys) => {
+            publisher.publish(generation, going_back, |file| keys.write(stamp, file, &report))?
+        }
+        Built::Delta(changes) => {
+            publisher.publish_delta(generation, going_back, |file| changes.write(stamp, file, &report))?
+        }
+    };
     drop(progress);
-    summarize(arguments, &configuration, &published, started.elapsed().as_secs_f64())?;
+    let summary = Summary {
+        path: match built {
+            Built::Full(_) => place.clone(),
+            Built::Delta(_) => delta_path(place),
+        },
+        realms: configuration.realms.len(),
+        built: &built,
+        published: &published,
+        seconds: started.elapsed().as_secs_f64(),
+    };
+    let mut output = Output::new();
+    if arguments.json {
+        summary.write_json(&mut output)?
+    } else {
+        summary.write(&mut output)?
+    }
     Ok(true)
+}
+
+/// What was read and is about to be published.
+enum Built {
+    Full(Collection),
+    Delta(Changes),
+}
+
+/// The snapshot that a delta is laid over. Only the pages that the changes are about are read.
+fn open_base(path: &Path) -> Result<Snapshot, Failure> {
+    let file = File::open(path).map_err(|error| Failure::file(path, error))?;
+    let bytes = Bytes::open(&file, Mode::Map).map_err(|error| Failure::file(path, error))?;
+    Snapshot::open(bytes, Check::Fast).map_err(|error| Failure::file(path, error))
 }
 
 /// The configuration in the file at `path`.
@@ -140,41 +193,79 @@ impl Input {
     }
 }
 
-fn summarize(
-    arguments: &Arguments,
-    configuration: &Configuration,
-    published: &Published,
+/// What was published, for people and for programs.
+struct Summary<'a> {
+    path: PathBuf,
+    realms: usize,
+    built: &'a Built,
+    published: &'a Published,
     seconds: f64,
-) -> io::Result<()> {
-    let header = &published.header;
-    let realms = configuration.realms.len();
-    let rate = header.records as f64 / seconds;
-    let stated = |number: u64| (number != 0).then_some(number);
-    let mut output = Output::new();
-    if arguments.json {
-        let summary = json!({
-            "path": arguments.output.to_string_lossy(),
-            "keys": header.records,
-            "realms": realms,
+}
+
+impl Summary<'_> {
+    fn keys_per_second(&self) -> f64 {
+        self.published.header.records as f64 / self.seconds
+    }
+
+    fn signers(&self) -> Vec<String> {
+        let signatures = self.published.header.signatures.iter();
+        signatures.map(|signature| signature.fingerprint().to_string()).collect()
+    }
+
+    fn write_json(&self, output: &mut impl Write) -> io::Result<()> {
+        let header = &self.published.header;
+        let stated = |number: u64| (number != 0).then_some(number);
+        let mut summary = json!({
+            "path": self.path.to_string_lossy(),
+            "keys": header.keys(),
+            "realms": self.realms,
             "bytes": header.file_length,
             "generation": header.generation,
-            "replaced": published.replaced,
+            "base_generation": stated(header.base_generation),
+            "replaced": self.published.replaced,
             "created": stated(header.created),
             "max_age": stated(header.max_age),
-            "seconds": seconds,
-            "keys_per_second": rate,
+            "signed_by": self.signers(),
+            "seconds": self.seconds,
+            "keys_per_second": self.keys_per_second(),
         });
-        return writeln!(output, "{summary}");
+        if let Built::Delta(changes) = self.built {
+            summary["added"] = changes.added().into();
+            summary["changed"] = changes.changed().into();
+            summary["removed"] = changes.removed().into();
+        }
+        writeln!(output, "{summary}")
     }
-    writeln!(
-        output,
-        "{}: {} {}, {realms} {}, {} bytes, generation {}; {seconds:.2} s, {} keys/s",
-        arguments.output.display(),
-        HumanCount(header.records),
-        if header.records == 1 { "key" } else { "keys" },
-        if realms == 1 { "realm" } else { "realms" },
-        HumanCount(header.file_length),
-        header.generation,
-        HumanCount(rate as u64),
-    )
+
+    fn write(&self, output: &mut impl Write) -> io::Result<()> {
+        let header = &self.published.header;
+        let count = |count: u64| HumanCount(count).to_string();
+        let keys = format!("{} {}", count(header.keys()), if header.keys() == 1 { "key" } else { "keys" });
+        let what = match self.built {
+            Built::Full(_) => {
+                format!("{keys}, {} {}", self.realms, if self.realms == 1 { "realm" } else { "realms" })
+            }
+            Built::Delta(changes) => format!(
+                "{} added, {} changed, {} removed on generation {}: {keys}",
+                count(changes.added()),
+                count(changes.changed()),
+                count(changes.removed()),
+                header.base_generation
+            ),
+        };
+        let signers = self.signers();
+        let signed = match signers.as_slice() {
+            [] => "not signed".to_owned(),
+            signers => format!("signed by {}", signers.join(" and ")),
+        };
+        writeln!(
+            output,
+            "{}: {what}, {} bytes, generation {}, {signed}; {:.2} s, {} keys/s",
+            self.path.display(),
+            count(header.file_length),
+            header.generation,
+            self.seconds,
+            count(self.keys_per_second() as u64),
+        )
+    }
 }

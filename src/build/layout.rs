@@ -45,6 +45,11 @@ impl Item {
         u64::from_be_bytes([a, b, c, d, e, f, g, h])
     }
 
+    /// Whether it says that a key is gone.
+    pub(super) fn is_removed(&self) -> bool {
+        self.id.length() == 0
+    }
+
     pub(super) fn credential(&self) -> u16 {
         let [.., c0, c1, _, _] = self.attributes;
         u16::from_le_bytes([c0, c1])
@@ -59,7 +64,8 @@ struct Pair {
 }
 
 impl Collection {
-    /// Puts the items into the order of their digests, and refuses ids and secrets that stand twice.
+    /// Puts the items into the order of their digests, and refuses ids and secrets that stand twice. That a key is gone
+    /// may be said more than once.
     pub(super) fn sort(&mut self, source: &Source<'_>, threads: usize) -> Result<(), BuildError> {
         let pool = ThreadPoolBuilder::new().num_threads(threads).build();
         let pool = pool.map_err(|error| BuildError::Read {
@@ -72,11 +78,18 @@ impl Collection {
             self.items.par_sort_unstable_by(|a, b| {
                 a.prefix().cmp(&b.prefix()).then_with(|| a.digest.cmp(&b.digest)).then(a.line.cmp(&b.line))
             });
+            self.items.dedup_by(|b, a| a.is_removed() && b.is_removed() && a.digest == b.digest);
             ids.into_iter().chain(self.same_digests()).min_by_key(|pair| pair.second.line)
         });
         let Some(Pair { first, second, same_id }) = twins else { return Ok(()) };
         let (id, other) = (self.id(&second).to_owned(), self.id(&first).to_owned());
         let other_line = u64::from(first.line);
+        if first.is_removed() || second.is_removed() {
+            let (gone, there) = if first.is_removed() { (&first, &second) } else { (&second, &first) };
+            let (id, other_line) = (self.id(there).to_owned(), Some(u64::from(gone.line)));
+            let error = LineError::RemovedToo { id, other_line: other_line.filter(|line| *line != 0) };
+            return Err(BuildError::Line { file: source.name.to_owned(), line: there.line.into(), error });
+        }
         let error = if same_id {
             let realm = realms.get(usize::from(second.credential())).copied().unwrap_or_default();
             let realm = self.configuration.realms.get(usize::from(realm));
@@ -108,6 +121,10 @@ impl Collection {
                 [(hash >> 32) as u32, hash as u32, number]
             })
             .collect_into_vec(&mut hashes);
+        let is_removed = |number: u32| self.items.get(number as usize).is_some_and(Item::is_removed);
+        if self.items.iter().any(Item::is_removed) {
+            hashes.retain(|[_, _, number]| !is_removed(*number));
+        }
         hashes.par_sort_unstable();
         let runs = hashes.chunk_by(|[a, b, _], [c, d, _]| (a, b) == (c, d)).filter(|run| run.len() > 1);
         let twins = runs.flat_map(|run| {

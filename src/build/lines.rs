@@ -7,7 +7,7 @@ use super::intern::Interner;
 use super::{BuildError, Collection, IdSpan, Item, LineError, Progress, Source, digest_keys};
 use crate::digest::{DigestKey, sha256};
 use crate::format::id_place::IdTag;
-use crate::format::record::{Attributes, NEVER, Packed};
+use crate::format::record::{Attributes, NEVER, Packed, removal};
 use crate::keyring::Keyring;
 use crate::realm::{Configuration, CredentialKind};
 use crate::record::{KeyRecord, Material, RecordRules, ResolvedKey};
@@ -16,6 +16,7 @@ use memchr::{memchr_iter, memrchr};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::io::{self, Read};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 use zeroize::Zeroize;
@@ -58,15 +59,29 @@ struct Rules<'c> {
     /// The number of each realm's first credential in the list of all credentials.
     first_credentials: Vec<usize>,
     configuration: &'c Configuration,
+    content: Content,
+}
+
+/// What lines say.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Content {
+    /// Which keys there are.
+    Keys,
+    /// What has changed; keys may be gone.
+    Changes,
 }
 
 pub(super) fn read(
     configuration: &Configuration,
     keyring: &Keyring,
+    content: Content,
     input: impl Read + Send,
     source: &Source<'_>,
     threads: usize,
 ) -> Result<Collection, BuildError> {
+    if keyring.signing_keys().is_empty() && !keyring.public_keys().is_empty() {
+        return Err(BuildError::CannotSign);
+    }
     let file = || source.name.to_owned();
     let read_error = |error| BuildError::Read { file: file(), error };
     let pepper = keyring.newest_pepper();
@@ -78,6 +93,7 @@ pub(super) fn read(
             .scan(0, |next, count| Some(std::mem::replace(next, *next + count)))
             .collect(),
         configuration,
+        content,
     };
     let mut collection = Collection {
         configuration: configuration.clone(),
@@ -88,6 +104,7 @@ pub(super) fn read(
         tenants: Interner::new(),
         scope_sets: Interner::new(),
         address_sets: Interner::new(),
+        signing_keys: Arc::clone(keyring.signing_keys()),
     };
     let (block_sender, blocks) = sync_channel(WAITING);
     let (parsed_sender, parsed) = sync_channel(WAITING);
@@ -202,7 +219,11 @@ fn parse(rules: &Rules<'_>, block: &Block) -> Result<Parsed, WrongLine> {
         if line.len() > LINE_LIMIT {
             return Err(wrong(LineError::TooLong { limit: LINE_LIMIT }));
         }
-        let record = KeyRecord::parse(line).map_err(|error| wrong(error.into()))?;
+        let record = match rules.content {
+            Content::Keys => KeyRecord::parse(line),
+            Content::Changes => KeyRecord::parse_change(line),
+        };
+        let record = record.map_err(|error| wrong(error.into()))?;
         let key = rules.records.resolve(&record).map_err(|error| wrong(error.into()))?;
         // A line number past 2^32 cannot be told apart from others, and there is no room for so many keys.
         let line = u32::try_from(number).unwrap_or(u32::MAX);
@@ -222,6 +243,11 @@ impl Parsed {
                 *rules.digest(key, digest_key)?.as_bytes()
             }
         };
+        if key.removed {
+            let id = IdSpan::new(self.ids.len() as u64, 0)?;
+            self.items.push(Item { digest, attributes: removal(), line, id });
+            return Some(());
+        }
         let number = |place: Option<u32>| place.map_or(0, |place| place + 1);
         let tenant = match key.tenant {
             Some(tenant) => Some(self.tenants.intern(tenant.as_bytes())?),
@@ -352,8 +378,13 @@ impl Collection {
         let ids = self.ids.len() as u64;
         self.items.reserve(block.items.len());
         for mut item in block.items {
-            let mut attributes = Packed::new(item.attributes)?.attributes();
             item.id = IdSpan::new(item.id.start() + ids, item.id.length().into())?;
+            // A key that is gone has no names.
+            let Some(packed) = Packed::new(item.attributes) else {
+                self.items.push(item);
+                continue;
+            };
+            let mut attributes = packed.attributes();
             attributes.tenant = renumber(&tenants, attributes.tenant)?;
             attributes.scope_set = renumber(&scope_sets, attributes.scope_set)?;
             attributes.address_set = renumber(&address_sets, attributes.address_set)?;

@@ -3,13 +3,17 @@
 //! [`Collection::read`] takes keys as JSON Lines, on as many threads as it is given, and keeps 76 bytes
 //! and the id of each; [`Collection::write`] lays them out and streams the file. What comes out depends
 //! on what went in and on nothing else: not on the order of the lines, the number of threads, or a clock.
+//!
+//! [`Changes`] does the same with what has changed since a full snapshot, which makes a delta.
 
+mod changes;
 mod intern;
 mod layout;
 mod lines;
 mod publish;
 mod write;
 
+pub use changes::Changes;
 pub use publish::{PublishError, Published, Publisher};
 
 use crate::digest::{DIGEST_LENGTH, DigestKey};
@@ -17,9 +21,13 @@ use crate::format::record::{ATTRIBUTES_LENGTH, ID_LIMIT};
 use crate::keyring::Keyring;
 use crate::realm::{Configuration, CredentialKind};
 use crate::record::RecordError;
+use crate::signature::SigningKey;
+use crate::snapshot::Damaged;
 use intern::Interner;
+use lines::Content;
 use std::io;
 use std::num::NonZero;
+use std::sync::Arc;
 use thiserror::Error;
 
 /// Why a snapshot was not built.
@@ -51,6 +59,25 @@ pub enum BuildError {
         /// How many there may be.
         limit: u64,
     },
+    /// What was to be a delta cannot be one.
+    #[error(
+        "the {what} are not those of the snapshot that the delta is to be laid over: build a full snapshot"
+    )]
+    Differs {
+        /// What differs.
+        what: &'static str,
+    },
+    /// The snapshot that a delta is to be laid over is damaged.
+    #[error("the snapshot that the delta is to be laid over: {0}; build a full snapshot")]
+    Base(#[from] Damaged),
+    /// A delta is newer than its base.
+    #[error("a delta on generation {base} cannot be generation {asked}: it must be newer")]
+    NotNewer {
+        /// The generation of the base.
+        base: u64,
+        /// The generation that was asked for.
+        asked: u64,
+    },
     /// A snapshot with `max_age` must say when it was made.
     #[error("max_age is set without `created`: an age is counted from a point in time")]
     NoCreated,
@@ -62,6 +89,14 @@ pub enum BuildError {
         /// What went wrong.
         error: io::Error,
     },
+    /// Engines with this keyring would refuse what is built with it.
+    #[error(
+        "the keyring has public signing keys and no private one, so that engines with it would refuse what is built: build with the publisher's keyring"
+    )]
+    CannotSign,
+    /// The snapshot could not be signed.
+    #[error("the snapshot could not be signed: the cryptographic library gave no signature")]
+    NotSigned,
     /// The snapshot could not be written.
     #[error("the snapshot could not be written: {0}")]
     Write(#[source] io::Error),
@@ -110,6 +145,29 @@ pub enum LineError {
         /// The other line.
         other_line: u64,
     },
+    /// Its key is said to be gone as well.
+    #[error("key \"{id}\" is said to be removed as well{}: it is there or it is not", by_line(*other_line))]
+    RemovedToo {
+        /// The id of this line's key.
+        id: String,
+        /// The line that says so; `None`: it is in the list of removed keys.
+        other_line: Option<u64>,
+    },
+    /// The base has its id for another key.
+    #[error(
+        "key \"{id}\": realm \"{realm}\" has another key with this id, which is neither removed nor changed; ids are \
+         unique in a realm: say that it is removed, with a record of its own"
+    )]
+    IdInBase {
+        /// The id.
+        id: String,
+        /// The realm.
+        realm: String,
+    },
+}
+
+fn by_line(line: Option<u64>) -> String {
+    line.map(|line| format!(" (line {line})")).unwrap_or_default()
 }
 
 /// How far a build is.
@@ -154,7 +212,14 @@ pub struct Source<'a> {
     pub progress: &'a dyn Fn(Progress),
 }
 
-/// One key, before it is laid out: a record whose numbers of tables are those of interning.
+impl Source<'_> {
+    fn threads(&self) -> usize {
+        self.threads.or_else(|| std::thread::available_parallelism().ok()).map_or(1, NonZero::get)
+    }
+}
+
+/// One key, before it is laid out: a record whose numbers of tables are those of interning. One that is gone
+/// has an id without length, and [`crate::format::record::removal`].
 #[derive(Clone, Copy)]
 pub(crate) struct Item {
     digest: [u8; DIGEST_LENGTH],
@@ -198,19 +263,21 @@ pub struct Collection {
     /// Each item is the little-endian numbers of its scopes, ascending.
     scope_sets: Interner,
     address_sets: Interner,
+    /// What it is signed with.
+    signing_keys: Arc<[SigningKey]>,
 }
 
 impl Collection {
-    /// Reads keys from `input`, a JSON object a line, and refuses the lot where one of them is wrong.
+    /// Reads keys from `input`, a JSON object a line, and refuses the lot where one of them is wrong. What is written
+    /// of them will be signed with the private signing keys of `keyring`.
     pub fn read(
         configuration: &Configuration,
         keyring: &Keyring,
         input: impl io::Read + Send,
         source: &Source<'_>,
     ) -> Result<Self, BuildError> {
-        let threads =
-            source.threads.or_else(|| std::thread::available_parallelism().ok()).map_or(1, NonZero::get);
-        let mut collection = lines::read(configuration, keyring, input, source, threads)?;
+        let threads = source.threads();
+        let mut collection = lines::read(configuration, keyring, Content::Keys, input, source, threads)?;
         (source.progress)(Progress::Sorting);
         collection.sort(source, threads)?;
         Ok(collection)

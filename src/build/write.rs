@@ -4,7 +4,7 @@ use super::intern::{Interner, order};
 use super::layout::{Layout, place};
 use super::{BuildError, Collection, Progress, Stamp};
 use crate::digest::{Digest, pepper_check};
-use crate::format::header::{Header, Kind, MINOR, Section};
+use crate::format::header::{Header, Kind, MINOR, MINOR_OF_DELTAS, Section};
 use crate::format::id_place::{self, GROUP_LENGTH, GROUP_SLOTS};
 use crate::format::record::{self, PEPPER_LENGTH, Packed, RECORD_LENGTH, SET_LIMIT};
 use crate::format::{HASH_LENGTH, PAGE, id_prefix, pages, table};
@@ -68,6 +68,17 @@ impl<W: Write> PageWriter<'_, W> {
     }
 }
 
+/// What a delta is laid over; a full snapshot has nothing under it.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Ground {
+    /// The generation of the base.
+    pub(super) generation: u64,
+    /// The hash of the base.
+    pub(super) hash: [u8; HASH_LENGTH],
+    /// How many keys there are with the base.
+    pub(super) keys_in_all: u64,
+}
+
 /// The sections that are small beside the index, and what records' numbers become.
 struct Tables {
     scope_names: Vec<u8>,
@@ -126,6 +137,17 @@ impl Collection {
         output: &mut W,
         progress: &dyn Fn(Progress),
     ) -> Result<Header, BuildError> {
+        self.write_over(Ground::default(), stamp, output, progress)
+    }
+
+    /// Writes a snapshot or a delta.
+    pub(super) fn write_over<W: Write + Seek>(
+        &self,
+        ground: Ground,
+        stamp: Stamp,
+        output: &mut W,
+        progress: &dyn Fn(Progress),
+    ) -> Result<Header, BuildError> {
         if stamp.max_age != 0 && stamp.created == 0 {
             return Err(BuildError::NoCreated);
         }
@@ -154,7 +176,7 @@ impl Collection {
             (Kind::AddressSets, tables.address_sets.len() as u64, self.address_sets.len() as u64),
             (Kind::Index, layout.slots * RECORD_LENGTH as u64, layout.slots),
             (Kind::IdPlaces, id_groups * GROUP_LENGTH as u64, id_groups),
-            (Kind::Ids, ids_length, self.keys()),
+            (Kind::Ids, ids_length, self.items.iter().filter(|item| !item.is_removed()).count() as u64),
             (Kind::IdIndex, id_layout.slots * 4, id_layout.slots),
         ];
         let page_count = |length: u64| pages(length).ok_or_else(keys);
@@ -203,12 +225,14 @@ impl Collection {
             table.push(Section { kind: kind as u32, offset: page * PAGE as u64, length, items, hash });
             (page, rest) = (page + count, after);
         }
-        let header = Header {
-            minor: MINOR,
+        let mut header = Header {
+            minor: if ground.generation == 0 { MINOR } else { MINOR_OF_DELTAS },
             compatible_features: 0,
             file_length,
             generation: stamp.generation,
-            base_generation: 0,
+            base_generation: ground.generation,
+            base_hash: ground.hash,
+            keys_in_all: ground.keys_in_all,
             created: stamp.created,
             max_age: stamp.max_age,
             records: self.keys(),
@@ -217,7 +241,9 @@ impl Collection {
             id_capacity: id_layout.capacity,
             id_longest_displacement: id_layout.longest_displacement,
             sections: table,
+            signatures: Vec::new(),
         };
+        header.sign(&self.signing_keys).ok_or(BuildError::NotSigned)?;
         let head = || {
             output.seek(SeekFrom::Start(0))?;
             output.write_all(&header.write())?;
@@ -236,7 +262,7 @@ impl Collection {
         let bound: Vec<bool> = self.configuration.realms.iter().map(Realm::has_tokens).collect();
         let slots = place(self.items.iter().map(super::Item::prefix), layout.capacity);
         let entries = self.items.iter().zip(slots).filter_map(|(item, (slot, _))| {
-            let realm = realms.get(usize::from(item.credential())).copied()?;
+            let realm = realms.get(usize::from(item.credential())).copied().filter(|_| !item.is_removed())?;
             let wanted = bound.get(usize::from(realm)).copied().unwrap_or(false);
             wanted.then(|| (id_prefix(realm.into(), self.id(item)), slot as u32))
         });
@@ -266,13 +292,15 @@ impl Collection {
         for (item, (slot, _)) in self.items.iter().zip(slots) {
             writer.zeros((slot - next) * RECORD_LENGTH as u64)?;
             next = slot + 1;
-            let Some(mut attributes) = Packed::new(item.attributes).map(|packed| packed.attributes()) else {
-                continue;
-            };
-            attributes.tenant = final_number(&tables.tenant_places, attributes.tenant);
-            attributes.scope_set = final_number(&tables.scope_set_places, attributes.scope_set);
-            attributes.address_set = final_number(&tables.address_set_places, attributes.address_set);
-            writer.put(&record::write(&Digest::from_bytes(item.digest), &attributes))?;
+            // A key that is gone has no attributes.
+            let attributes = Packed::new(item.attributes).map_or(item.attributes, |packed| {
+                let mut attributes = packed.attributes();
+                attributes.tenant = final_number(&tables.tenant_places, attributes.tenant);
+                attributes.scope_set = final_number(&tables.scope_set_places, attributes.scope_set);
+                attributes.address_set = final_number(&tables.address_set_places, attributes.address_set);
+                attributes.write()
+            });
+            writer.put(&record::write(&Digest::from_bytes(item.digest), attributes))?;
         }
         writer.zeros((layout.slots - next) * RECORD_LENGTH as u64)?;
         writer.end_section();

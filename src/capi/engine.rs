@@ -236,8 +236,8 @@ pub unsafe extern "C" fn keyward_release(engine: *mut keyward_engine) -> i32 {
 /// Takes the newest snapshot from the file, if it has changed. Verifying goes on meanwhile. Whatever is
 /// wrong with the file, the last good generation stays.
 ///
-/// It reads the file and may take long for a large one; another reload, check or info waits for it. Where
-/// nothing changed it costs one open and one fstat.
+/// It reads the file and may take long for a large one; another reload, check or info waits for it. The delta
+/// beside the file is looked at with it. Where nothing changed it costs an open, a fstat and a stat of each.
 ///
 /// @param engine      an engine that the caller holds
 /// @param changed     1 where a new generation took over, else 0; or NULL

@@ -8,7 +8,7 @@ use crate::format::header::FormatError;
 use crate::gates::{IssueRefusal, PlanError};
 use crate::keyring::KeyringError;
 use crate::limits::StateError;
-use crate::snapshot::SnapshotError;
+use crate::snapshot::{DeltaError, SnapshotError};
 use std::ffi::c_char;
 use std::io::ErrorKind;
 use std::mem::MaybeUninit;
@@ -63,6 +63,23 @@ fn io_status(error: &std::io::Error) -> i32 {
     }
 }
 
+fn snapshot_status(error: &SnapshotError) -> i32 {
+    match error {
+        SnapshotError::Realms(_) => KEYWARD_E_MALFORMED,
+        SnapshotError::Format(error) => match error {
+            FormatError::Empty | FormatError::Magic | FormatError::IsDelta { .. } | FormatError::NotDelta => {
+                KEYWARD_E_NOT_A_SNAPSHOT
+            }
+            FormatError::Version { .. } | FormatError::Features { .. } | FormatError::DigestSuite { .. } => {
+                KEYWARD_E_VERSION
+            }
+            FormatError::Truncated { .. } | FormatError::TooLong { .. } => KEYWARD_E_TRUNCATED,
+            FormatError::Hash { .. } => KEYWARD_E_DAMAGED,
+            FormatError::Malformed { .. } => KEYWARD_E_MALFORMED,
+        },
+    }
+}
+
 impl From<KeyringError> for Fault {
     fn from(error: KeyringError) -> Self {
         let status = match &error {
@@ -78,25 +95,22 @@ impl From<&ReloadError> for Fault {
     fn from(error: &ReloadError) -> Self {
         let status = match error {
             ReloadError::Io { error, .. } => io_status(error),
-            ReloadError::Snapshot(SnapshotError::Realms(_)) => KEYWARD_E_MALFORMED,
-            ReloadError::Snapshot(SnapshotError::Format(error)) => match error {
-                FormatError::Empty | FormatError::Magic => KEYWARD_E_NOT_A_SNAPSHOT,
-                FormatError::Version { .. }
-                | FormatError::Features { .. }
-                | FormatError::DigestSuite { .. } => KEYWARD_E_VERSION,
-                FormatError::Truncated { .. } | FormatError::TooLong { .. } => KEYWARD_E_TRUNCATED,
-                FormatError::Hash { .. } => KEYWARD_E_DAMAGED,
-                FormatError::Malformed { .. } => KEYWARD_E_MALFORMED,
-            },
+            ReloadError::Snapshot(error) | ReloadError::Delta(DeltaError::Snapshot(error)) => {
+                snapshot_status(error)
+            }
+            ReloadError::Delta(DeltaError::OtherBase { .. } | DeltaError::Differs { .. }) => KEYWARD_E_DELTA,
             ReloadError::Plan(PlanError::PepperMissing { .. } | PlanError::PepperWrong { .. }) => {
                 KEYWARD_E_PEPPER
             }
             ReloadError::Plan(PlanError::Realm { .. }) => KEYWARD_E_MALFORMED,
-            ReloadError::Older { .. } => KEYWARD_E_OLDER,
-            ReloadError::Conflict { .. } => KEYWARD_E_CONFLICT,
+            ReloadError::Signature(_) => KEYWARD_E_SIGNATURE,
+            ReloadError::Older { .. } | ReloadError::Served { .. } => KEYWARD_E_OLDER,
+            ReloadError::Conflict { .. } | ReloadError::ServedOther { .. } => KEYWARD_E_CONFLICT,
+            ReloadError::OtherRealms { .. } => KEYWARD_E_REALMS,
             ReloadError::State(StateError::Io { error, .. }) => io_status(error),
             ReloadError::State(StateError::Slots { .. }) => KEYWARD_E_VALUE,
             ReloadError::State(_) => KEYWARD_E_STATE,
+            ReloadError::NoBase => KEYWARD_E_NO_SNAPSHOT,
             ReloadError::NoFile => KEYWARD_E_NO_FILE,
         };
         Self { status, message: error.to_string() }

@@ -68,10 +68,16 @@ pub const KEYWARD_E_TRUNCATED: i32 = 303;
 pub const KEYWARD_E_DAMAGED: i32 = 304;
 /// The snapshot says what cannot be.
 pub const KEYWARD_E_MALFORMED: i32 = 305;
-/// The snapshot is older than the one in use.
+/// The snapshot is older than the one in use, or than one that a process served which shares the state.
 pub const KEYWARD_E_OLDER: i32 = 306;
-/// The snapshot has the generation in use and other bytes.
+/// The snapshot has the generation in use, or the one that was served last, and other bytes.
 pub const KEYWARD_E_CONFLICT: i32 = 307;
+/// The snapshot is not signed by a key that the keyring accepts.
+pub const KEYWARD_E_SIGNATURE: i32 = 308;
+/// The snapshot has none of the realms in use.
+pub const KEYWARD_E_REALMS: i32 = 309;
+/// The delta beside the snapshot is one on another snapshot, or has other realms.
+pub const KEYWARD_E_DELTA: i32 = 310;
 /// The keyring breaks a rule.
 pub const KEYWARD_E_KEYRING: i32 = 311;
 /// Others than its owner may read or write the keyring.
@@ -123,6 +129,9 @@ pub(super) const STATUS_NAMES: &[(i32, &CStr)] = &[
     (KEYWARD_E_MALFORMED, c"malformed"),
     (KEYWARD_E_OLDER, c"older"),
     (KEYWARD_E_CONFLICT, c"conflict"),
+    (KEYWARD_E_SIGNATURE, c"signature"),
+    (KEYWARD_E_REALMS, c"realms"),
+    (KEYWARD_E_DELTA, c"delta"),
     (KEYWARD_E_KEYRING, c"keyring"),
     (KEYWARD_E_KEYRING_EXPOSED, c"keyring_exposed"),
     (KEYWARD_E_PEPPER, c"pepper"),

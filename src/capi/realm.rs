@@ -168,6 +168,6 @@ unsafe fn with_realm<T>(
     // SAFETY: as this function's own.
     let name = unsafe { realm.text() }?;
     let pinned = handle.engine().pin();
-    let realms = pinned.plan().ok_or(KEYWARD_E_NO_SNAPSHOT)?.snapshot().realms();
+    let realms = pinned.plan().ok_or(KEYWARD_E_NO_SNAPSHOT)?.layers().base().realms();
     ask(realms.iter().find(|known| known.name == name).ok_or(KEYWARD_E_NO_REALM)?)
 }

@@ -9,7 +9,6 @@ use super::numbers::*;
 use super::sized::{Output, Struct, input};
 use super::types::*;
 use super::verify::{decide_then, into_verdict};
-use crate::time::Timestamp;
 use std::ffi::c_char;
 use std::mem::{MaybeUninit, offset_of};
 
@@ -106,7 +105,7 @@ pub unsafe extern "C" fn keyward_issue_token(
             // SAFETY: as this function's own.
             issued = unsafe {
                 decide_then(handle, request, verdict, |decided, now| {
-                    let now = now.unwrap_or_else(Timestamp::coarse_now);
+                    let now = now.unwrap_or_else(|| handle.engine().now());
                     decided.issue(credential, kid, subject, now).map_err(Fault::from)
                 })
             }?;

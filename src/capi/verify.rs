@@ -225,7 +225,7 @@ unsafe fn decide_key(
     let pinned = handle.engine().pin();
     // SAFETY: as this function's own.
     let realm = unsafe { request.realm.text() }?;
-    let realms = pinned.plan().map(|plan| plan.snapshot().realms()).unwrap_or_default();
+    let realms = pinned.plan().map(|plan| plan.layers().base().realms()).unwrap_or_default();
     let mut value = KeyHeader::new();
     let mut fields = ArrayVec::<(&[u8], &[u8]), 1>::new();
     // Without the realm the verdict is unavailable, whatever stands in the header.

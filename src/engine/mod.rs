@@ -18,7 +18,9 @@
 //! Everything may be called from any thread at any time. Verifying takes no lock, and for keys neither
 //! allocates nor asks the system for anything.
 
+mod admission;
 mod cell;
+mod files;
 mod reload;
 
 pub use cell::Held;
@@ -29,7 +31,7 @@ use crate::keyring::Keyring;
 use crate::limits::{Counts, State, StateError};
 use crate::request::{HeaderList, Request};
 use crate::snapshot::{Check, Mode};
-use crate::time::Timestamp;
+use crate::time::{SteadyClock, Timestamp};
 use cell::Cell;
 use reload::{Origin, Reloader};
 use std::path::{Path, PathBuf};
@@ -48,14 +50,17 @@ pub struct Options {
     pub mode: Mode,
     /// When its pages are checked.
     pub check: Check,
-    /// Whether a reload may go back to an older generation, or to other bytes of the same one.
+    /// Whether a reload may go back to an older generation, to other bytes of the same one, or to a snapshot that has
+    /// none of the realms in use. With `state` this is for all processes that name it: whoever goes back moves the
+    /// mark back that keeps the others from it.
     pub going_back: bool,
     /// Keys that the rate limiter has room for; twice as many as are active at one time is a good number.
     /// Each takes 16 bytes. With `state` this counts for nothing.
     pub limiter_slots: usize,
     /// A file in which rate limits and the use of each key are counted together with every other process that
-    /// names it; made where it is not there. `None`: limits are this process's own, and the use of keys is not
-    /// counted.
+    /// names it, and in which stands the highest generation of each realm that any of them has served: none of them
+    /// goes back behind it. Made where it is not there. `None`: limits are this process's own, the use of keys is
+    /// not counted, and a process that is started anew takes any generation.
     pub state: Option<PathBuf>,
     /// Without a file, whether rate limits and the use of each key are counted together with the processes that
     /// are forked from this one.
@@ -83,6 +88,7 @@ impl Default for Options {
 pub struct Engine {
     cell: Cell,
     state: Arc<State>,
+    clock: Arc<SteadyClock>,
     reloader: Reloader,
 }
 
@@ -115,7 +121,8 @@ impl Engine {
     fn with(origin: Origin, keyring: Keyring, options: Options) -> (Self, Option<StateError>) {
         // The first reading of the clock asks the system where it stands in this process's memory. Here,
         // so that no verify has to.
-        let _ = Timestamp::coarse_now();
+        let clock = Arc::new(SteadyClock::new());
+        let _ = clock.now();
         let opened = match &options.state {
             Some(path) => State::open(path, options.state_slots),
             None if options.state_inherited => State::inherited(options.state_slots),
@@ -126,14 +133,15 @@ impl Engine {
             Err(error) => (State::private(options.limiter_slots), Some(error)),
         };
         let state = Arc::new(state);
-        let reloader = Reloader::new(origin, Arc::new(keyring), Arc::clone(&state), options);
-        (Self { cell: Cell::empty(), state, reloader }, error)
+        let keyring = Arc::new(keyring);
+        let reloader = Reloader::new(origin, keyring, Arc::clone(&state), Arc::clone(&clock), options);
+        (Self { cell: Cell::empty(), state, clock, reloader }, error)
     }
 
     /// Decides one request.
     #[inline]
     pub fn verify<'r, H: HeaderList + ?Sized>(&self, request: &Request<'r, H>) -> Verdict<'r> {
-        Verdict::decide(self.cell.load(), request, &self.state, None, &mut gates::Silent)
+        Verdict::decide(self.cell.load(), request, (&self.state, &self.clock), None, &mut gates::Silent)
     }
 
     /// Decides one request, and tells `observer` what each gate saw.
@@ -142,18 +150,20 @@ impl Engine {
         request: &Request<'r, H>,
         observer: &mut impl Observer,
     ) -> Verdict<'r> {
-        Verdict::decide(self.cell.load(), request, &self.state, None, observer)
+        Verdict::decide(self.cell.load(), request, (&self.state, &self.clock), None, observer)
     }
 
     /// Holds on to the generation of this moment, to decide several requests from it.
     pub fn pin(&self) -> Pinned<'_> {
-        Pinned { plan: self.cell.load(), state: &self.state }
+        Pinned { plan: self.cell.load(), state: &self.state, clock: &self.clock }
     }
 
-    /// Takes the newest snapshot from the file, if it has changed. Verifying goes on meanwhile, and a
-    /// request sees one generation. Whatever is wrong with the file, the last good generation stays.
+    /// Takes the newest snapshot from the file, if it has changed, with the delta that lies beside it
+    /// (`keys.kwd.delta` beside `keys.kwd`). Verifying goes on meanwhile, and a request sees one generation.
+    /// Whatever is wrong with the files, the last good generation stays.
     ///
-    /// The new one is checked whole before it takes over, except where there is none to stay with. Old
+    /// The new one is checked whole before it takes over, except where there is none to stay with. A new delta is
+    /// laid over the full snapshot that is in memory, which takes as long as the delta is large. Old
     /// generations are unmapped here, once nobody holds them, so that no request ever waits for it. One
     /// reload at a time: another thread's waits.
     pub fn reload(&self) -> Result<Reload, ReloadError> {
@@ -165,6 +175,12 @@ impl Engine {
         self.reloader.replace(bytes, &self.cell)
     }
 
+    /// Lays a delta in memory over the full snapshot in use, in the place of the delta that is over it now. Both
+    /// then count as the engine's origin.
+    pub fn apply(&self, delta: Vec<u8>) -> Result<Reload, ReloadError> {
+        self.reloader.apply(delta, &self.cell)
+    }
+
     /// Checks every page of the current generation that was not checked yet, and brings it into memory.
     /// For a thread of the host's after a fast start; requests go on meanwhile.
     pub fn check(&self) -> Result<(), ReloadError> {
@@ -174,6 +190,12 @@ impl Engine {
     /// What it decides from at the moment, and how the last reload went.
     pub fn info(&self) -> Info {
         self.reloader.info(&self.cell)
+    }
+
+    /// What time it is where a request does not say. It goes forward with the system's real-time clock and never
+    /// back, so that what had expired stays so as long as this engine lives.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     /// What became of requests, by realm and reason: since this engine was made, or with a state file, since
@@ -189,6 +211,7 @@ impl Engine {
 pub struct Pinned<'e> {
     plan: Option<Held>,
     state: &'e State,
+    clock: &'e SteadyClock,
 }
 
 /// How many lookups are under way at once in a batch: about as many cache misses as a core can wait for.
@@ -197,7 +220,7 @@ const LOOKUPS_AT_ONCE: usize = 16;
 impl Pinned<'_> {
     /// The generation's number, where there is one.
     pub fn generation(&self) -> Option<u64> {
-        Some(self.plan.as_deref()?.snapshot().header().generation)
+        Some(self.plan.as_deref()?.layers().header().generation)
     }
 
     /// The plan that it decides from, where there is one.
@@ -210,7 +233,13 @@ impl Pinned<'_> {
         &'p self,
         request: &Request<'r, H>,
     ) -> gates::Verdict<'r, &'p Plan> {
-        gates::Verdict::decide(self.plan.as_deref(), request, self.state, None, &mut gates::Silent)
+        gates::Verdict::decide(
+            self.plan.as_deref(),
+            request,
+            (self.state, self.clock),
+            None,
+            &mut gates::Silent,
+        )
     }
 
     /// Decides requests in their order, with the memory that their lookups need under way side by side:
@@ -232,7 +261,7 @@ impl Pinned<'_> {
                 verdicts.push(gates::Verdict::decide(
                     plan,
                     request,
-                    self.state,
+                    (self.state, self.clock),
                     prepared,
                     &mut gates::Silent,
                 ));

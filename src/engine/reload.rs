@@ -1,16 +1,19 @@
 //! New generations, and what becomes of old ones.
 
 use super::Options;
+use super::admission::{Known, check_follows, check_signed, serve};
 use super::cell::Cell;
-use crate::format::header::FormatError;
+use super::files::{Files, Identity};
+use crate::format::header::Header;
 use crate::gates::{Plan, PlanError};
 use crate::keyring::Keyring;
 use crate::limits::{State as Counters, StateError, StateInfo};
-use crate::memory::{Bytes, open_file};
-use crate::snapshot::{Snapshot, SnapshotError};
+use crate::memory::Bytes;
+use crate::signature::{Fingerprint, SignatureError};
+use crate::snapshot::{Delta, DeltaError, Snapshot, SnapshotError};
+use crate::time::SteadyClock;
 use parking_lot::Mutex;
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -30,6 +33,12 @@ pub enum ReloadError {
     /// It is not a snapshot that can be used.
     #[error(transparent)]
     Snapshot(#[from] SnapshotError),
+    /// Nobody signed it who may publish.
+    #[error(transparent)]
+    Signature(#[from] SignatureError),
+    /// The delta beside it cannot be used.
+    #[error(transparent)]
+    Delta(#[from] DeltaError),
     /// It cannot be used with this keyring.
     #[error(transparent)]
     Plan(#[from] PlanError),
@@ -51,9 +60,44 @@ pub enum ReloadError {
         /// The generation.
         generation: u64,
     },
+    /// A process that shares the state file has served a newer one.
+    #[error(
+        "the snapshot has generation {found}, and generation {served} of the realm \"{realm}\" was served by a process that shares the state file: it would go back; publish a newer one"
+    )]
+    Served {
+        /// The generation that was found.
+        found: u64,
+        /// The highest generation that was served.
+        served: u64,
+        /// The realm that it was served of.
+        realm: String,
+    },
+    /// A process that shares the state file has served other bytes of the same generation.
+    #[error(
+        "the snapshot has generation {generation}, of which a process that shares the state file served other bytes of the realm \"{realm}\": publish it with a new generation"
+    )]
+    ServedOther {
+        /// The generation.
+        generation: u64,
+        /// The realm.
+        realm: String,
+    },
+    /// It has nothing that is in use.
+    #[error(
+        "the snapshot has none of the realms in use ({current}), but {found}: put the right file in its place, or restart to use this one"
+    )]
+    OtherRealms {
+        /// The realms that were found.
+        found: String,
+        /// The realms in use.
+        current: String,
+    },
     /// The state file cannot be used.
     #[error(transparent)]
     State(#[from] StateError),
+    /// There is nothing that a delta could be laid over.
+    #[error("there is no snapshot yet that a delta could be laid over: hand in a full one first")]
+    NoBase,
     /// The engine was made from memory and has no file to look at.
     #[error("the engine was opened from memory: hand it new bytes instead")]
     NoFile,
@@ -63,19 +107,37 @@ pub enum ReloadError {
 #[derive(Clone)]
 enum Content {
     Snapshot(SnapshotError),
+    Signature(SignatureError),
+    Delta(DeltaError),
     Plan(PlanError),
     Older { found: u64, current: u64 },
     Conflict { generation: u64 },
+    Served { found: u64, served: u64, realm: String },
+    ServedOther { generation: u64, realm: String },
+    OtherRealms { found: String, current: String },
 }
 
 impl Content {
     fn of(error: &ReloadError) -> Option<Self> {
         Some(match error {
             ReloadError::Snapshot(error) => Self::Snapshot(error.clone()),
+            ReloadError::Signature(error) => Self::Signature(error.clone()),
+            ReloadError::Delta(error) => Self::Delta(error.clone()),
             ReloadError::Plan(error) => Self::Plan(error.clone()),
+            ReloadError::Served { found, served, realm } => {
+                Self::Served { found: *found, served: *served, realm: realm.clone() }
+            }
+            ReloadError::ServedOther { generation, realm } => {
+                Self::ServedOther { generation: *generation, realm: realm.clone() }
+            }
+            ReloadError::OtherRealms { found, current } => {
+                Self::OtherRealms { found: found.clone(), current: current.clone() }
+            }
             &ReloadError::Older { found, current } => Self::Older { found, current },
             &ReloadError::Conflict { generation } => Self::Conflict { generation },
-            ReloadError::Io { .. } | ReloadError::State(_) | ReloadError::NoFile => return None,
+            ReloadError::Io { .. } | ReloadError::State(_) | ReloadError::NoBase | ReloadError::NoFile => {
+                return None;
+            }
         })
     }
 }
@@ -84,16 +146,15 @@ impl From<Content> for ReloadError {
     fn from(content: Content) -> Self {
         match content {
             Content::Snapshot(error) => Self::Snapshot(error),
+            Content::Signature(error) => Self::Signature(error),
+            Content::Delta(error) => Self::Delta(error),
             Content::Plan(error) => Self::Plan(error),
+            Content::Served { found, served, realm } => Self::Served { found, served, realm },
+            Content::ServedOther { generation, realm } => Self::ServedOther { generation, realm },
+            Content::OtherRealms { found, current } => Self::OtherRealms { found, current },
             Content::Older { found, current } => Self::Older { found, current },
             Content::Conflict { generation } => Self::Conflict { generation },
         }
-    }
-}
-
-impl From<FormatError> for ReloadError {
-    fn from(error: FormatError) -> Self {
-        Self::Snapshot(error.into())
     }
 }
 
@@ -136,19 +197,23 @@ pub struct Info {
 pub struct Loaded {
     /// Its number.
     pub generation: u64,
-    /// The generation that it is to be laid over; 0: it is whole.
+    /// The generation of the full snapshot that the newest delta is laid over; 0: there is no delta.
     pub base_generation: u64,
+    /// Keys that the delta adds, changes or removes.
+    pub changes: u64,
     /// When it took over.
     pub since: SystemTime,
     /// Its keys.
     pub keys: u64,
     /// Its realms.
     pub realms: usize,
-    /// Its bytes.
+    /// Its bytes, the delta's with them.
     pub length: u64,
+    /// Who signed its newest file, of those whose signature the keyring asks for; `None` where it asks for nobody's.
+    pub signed_by: Option<Fingerprint>,
     /// When it was made, as it says itself; else when its file was last written.
     pub created: Option<SystemTime>,
-    /// How long ago that was, by the system clock.
+    /// How long ago that was, by the clock that requests are decided by ([`super::Engine::now`]).
     pub age: Option<Duration>,
     /// The age past which it is no longer used.
     pub max_age: Option<Duration>,
@@ -175,18 +240,9 @@ pub(super) enum Origin {
     Memory,
 }
 
-/// What tells one file from another without reading it.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Identity {
-    device: u64,
-    inode: u64,
-    length: u64,
-    modified: (i64, i64),
-}
-
 struct State {
     origin: Origin,
-    /// The file that the current plan came from.
+    /// The files that the current plan came from.
     identity: Option<Identity>,
     modified: Option<SystemTime>,
     /// When the current plan took over.
@@ -194,8 +250,11 @@ struct State {
     /// Generations that were replaced. They are dropped here and nowhere else, once nobody holds them.
     graveyard: Vec<Arc<Plan>>,
     last_error: Option<LastError>,
-    /// The file that was refused last, and why: it is not read again until there is another.
-    refused: Option<(Identity, Content)>,
+    /// What was known of the marks when the current plan took over.
+    known: Known,
+    /// The files that were refused last, and why: they are not read again until there are others, or a mark was moved
+    /// back since, of which the number is the count.
+    refused: Option<(Identity, Content, u64)>,
     state_error: Option<String>,
 }
 
@@ -203,6 +262,7 @@ pub(super) struct Reloader {
     state: Mutex<State>,
     keyring: Arc<Keyring>,
     counters: Arc<Counters>,
+    clock: Arc<SteadyClock>,
     options: Options,
 }
 
@@ -211,6 +271,7 @@ impl Reloader {
         origin: Origin,
         keyring: Arc<Keyring>,
         counters: Arc<Counters>,
+        clock: Arc<SteadyClock>,
         options: Options,
     ) -> Self {
         let state = State {
@@ -220,10 +281,11 @@ impl Reloader {
             since: SystemTime::UNIX_EPOCH,
             graveyard: Vec::new(),
             last_error: None,
+            known: Known::default(),
             refused: None,
             state_error: None,
         };
-        Self { state: Mutex::new(state), keyring, counters, options }
+        Self { state: Mutex::new(state), keyring, counters, clock, options }
     }
 
     /// Remembers why the state file is not used.
@@ -239,15 +301,23 @@ impl Reloader {
 
     pub(super) fn replace(&self, bytes: Vec<u8>, cell: &Cell) -> Result<Reload, ReloadError> {
         let mut state = self.state.lock();
-        let result = self.take(&mut state, Bytes::owned(bytes), cell);
-        if result.is_ok() {
-            (state.origin, state.identity, state.modified) = (Origin::Memory, None, None);
-        }
-        settle(&mut state, result)
+        let result = self.take_full(&mut state, Bytes::owned(bytes), cell);
+        settle_in_memory(&mut state, result)
+    }
+
+    pub(super) fn apply(&self, delta: Vec<u8>, cell: &Cell) -> Result<Reload, ReloadError> {
+        let mut state = self.state.lock();
+        let result = match cell.load() {
+            Some(ground) => self
+                .lay_over(&ground, Some(Bytes::owned(delta)))
+                .and_then(|plan| self.swap(&mut state, plan, cell)),
+            None => Err(ReloadError::NoBase),
+        };
+        settle_in_memory(&mut state, result)
     }
 
     pub(super) fn check(&self, cell: &Cell) -> Result<(), ReloadError> {
-        let result = cell.load().map_or(Ok(()), |plan| plan.snapshot().check());
+        let result = cell.load().map_or(Ok(()), |plan| plan.layers().check());
         if let Err(error) = &result {
             self.state.lock().last_error = Some(last_error(error));
         }
@@ -256,74 +326,135 @@ impl Reloader {
 
     fn read_file(&self, state: &mut State, cell: &Cell) -> Result<Reload, ReloadError> {
         let Origin::File(path) = &state.origin else { return Err(ReloadError::NoFile) };
-        let io_error = |error| ReloadError::Io { path: path.clone(), error };
-        // Everything is asked of the open file, so that a rename in between changes nothing.
-        let file = open_file(path).map_err(io_error)?;
-        let metadata = file.metadata().map_err(io_error)?;
-        let identity = Identity {
-            device: metadata.dev(),
-            inode: metadata.ino(),
-            length: metadata.len(),
-            modified: (metadata.mtime(), metadata.mtime_nsec()),
-        };
+        let files = Files::open(path)?;
         // A file whose bytes went bad in memory is read again.
-        let usable = cell.load().is_some_and(|plan| !plan.snapshot().is_damaged());
-        if usable && state.identity == Some(identity) {
+        let usable = is_usable(cell);
+        if usable && files.are(state.identity) {
             return Ok(Reload::Unchanged);
         }
-        if let Some((refused, why)) = &state.refused
-            && *refused == identity
+        let moves_back = self.counters.moves_back();
+        if let Some((refused, why, moves)) = &state.refused
+            && files.are(Some(*refused))
+            && *moves == moves_back
         {
             return Err(why.clone().into());
         }
         // Before the next one comes into memory, so that there are no more than two where nobody holds on to one.
         bury(&mut state.graveyard);
-        let bytes = Bytes::open(&file, self.options.mode).map_err(io_error)?;
-        let reload = self.take(state, bytes, cell).inspect_err(|error| {
-            state.refused = Content::of(error).map(|why| (identity, why));
+        let identity = files.identity();
+        let same_full = usable && state.identity.is_some_and(|known| known.full == identity.full);
+        let reload = self.take_files(state, files, same_full, cell).inspect_err(|error| {
+            state.refused = Content::of(error).map(|why| (identity, why, moves_back));
         })?;
-        (state.identity, state.modified) = (Some(identity), metadata.modified().ok());
+        state.identity = Some(identity);
         Ok(reload)
     }
 
-    /// Lets the snapshot in `bytes` take over, if it may.
-    fn take(&self, state: &mut State, bytes: Bytes, cell: &Cell) -> Result<Reload, ReloadError> {
-        let current = cell.load();
-        let usable = current.as_ref().is_some_and(|plan| !plan.snapshot().is_damaged());
-        // With nothing to stay with, a fast start is worth more than finding damage early: no verdict
-        // comes from a page that was not checked.
-        let snapshot = match &current {
-            Some(plan) if usable => Snapshot::open_like(bytes, plan.snapshot())?,
-            _ => Snapshot::open(bytes, self.options.check)?,
+    /// Lets what stands in the files take over, if it may. `same_full`: the full snapshot in use came from the same
+    /// file, and only the delta is another.
+    fn take_files(
+        &self,
+        state: &mut State,
+        files: Files,
+        same_full: bool,
+        cell: &Cell,
+    ) -> Result<Reload, ReloadError> {
+        let current = cell.load().filter(|_| is_usable(cell));
+        let (full, modified) = (files.identity().full, files.modified());
+        let opened =
+            if same_full { None } else { Some(self.open_full(files.full(self.options.mode)?, cell)?) };
+        let ground = match (&opened, &current) {
+            // The same bytes in another file: what is in memory stays there.
+            (Some(plan), Some(current)) if plan.layers().base().hash() == current.layers().base().hash() => {
+                current
+            }
+            (Some(plan), _) => plan,
+            (None, Some(current)) => &**current,
+            (None, None) => return Err(ReloadError::NoBase),
         };
-        let generation = snapshot.header().generation;
-        let replaced = current.as_ref().map(|plan| plan.snapshot().header().generation);
-        if let Some(plan) = &current {
-            let same = plan.snapshot().hash() == snapshot.hash();
-            if same && usable {
-                return Ok(Reload::Unchanged);
+        let over = files.delta(self.options.mode).and_then(|bytes| {
+            let bytes = bytes.filter(|bytes| !is_stale(bytes, ground));
+            self.lay_over(ground, bytes)
+        });
+        let refused = match over {
+            Ok(plan) => {
+                let reload = self.swap(state, plan, cell)?;
+                state.modified = modified;
+                return Ok(reload);
             }
-            let current = plan.snapshot().header().generation;
-            if !self.options.going_back && generation < current {
-                return Err(ReloadError::Older { found: generation, current });
-            }
-            if !self.options.going_back && generation == current && !same {
-                return Err(ReloadError::Conflict { generation });
+            Err(refused) => refused,
+        };
+        // The delta is no good. A newer full snapshot than what is in use is all the same, and whatever it revokes is
+        // revoked. Where nothing is in use, nobody knows what the delta would have revoked.
+        if let (Some(plan), Some(current)) = (opened, current) {
+            let newer = generation(&plan) > generation(&current);
+            drop(current);
+            if newer && self.swap(state, plan, cell).is_ok() {
+                state.modified = modified;
+                state.identity = Some(Identity { full, delta: None });
             }
         }
-        drop(current);
-        let mut plan = Plan::new(snapshot, Arc::clone(&self.keyring))?;
-        plan.count_in(&self.counters);
+        Err(refused)
+    }
+
+    fn take_full(&self, state: &mut State, bytes: Bytes, cell: &Cell) -> Result<Reload, ReloadError> {
+        let plan = self.open_full(bytes, cell)?;
+        self.swap(state, plan, cell)
+    }
+
+    /// Opens a full snapshot that was signed by somebody who may publish, and makes it ready.
+    fn open_full(&self, bytes: Bytes, cell: &Cell) -> Result<Plan, ReloadError> {
+        let signed = check_signed(&bytes, &self.keyring)?;
+        // With nothing to stay with, a fast start is worth more than finding damage early: no verdict
+        // comes from a page that was not checked.
+        let snapshot = match cell.load() {
+            Some(plan) if !plan.layers().is_damaged() => Snapshot::open_like(bytes, plan.layers().base())?,
+            _ => Snapshot::open(bytes, self.options.check)?,
+        };
+        signed.check(snapshot.hash())?;
+        Ok(Plan::new(snapshot, Arc::clone(&self.keyring), &self.counters)?)
+    }
+
+    /// Lays a delta that was signed by somebody who may publish over the full snapshot of `ground`; none at all leaves
+    /// that alone.
+    fn lay_over(&self, ground: &Plan, delta: Option<Bytes>) -> Result<Plan, ReloadError> {
+        let signed = delta.as_ref().map(|bytes| check_signed(bytes, &self.keyring)).transpose()?;
+        let plan = ground.with_delta(delta)?;
+        if let (Some(signed), (_, Some(hash))) = (signed, plan.layers().hashes()) {
+            signed.check(hash)?;
+        }
+        Ok(plan)
+    }
+
+    /// Puts `plan` in the place of the current one, unless that is the same or would be going back.
+    fn swap(&self, state: &mut State, plan: Plan, cell: &Cell) -> Result<Reload, ReloadError> {
+        let found = generation(&plan);
+        let mut replaced = None;
+        if let Some(in_use) = cell.load() {
+            let same = in_use.layers().hashes() == plan.layers().hashes();
+            if same && !in_use.layers().is_damaged() {
+                return Ok(Reload::Unchanged);
+            }
+            if !self.options.going_back && !state.known.was_moved_back(&self.counters) {
+                check_follows(&in_use, &plan)?;
+            }
+            replaced = Some(generation(&in_use));
+        }
+        // The last thing that can refuse it: from here on it is served.
+        state.known = serve(&plan, &self.counters, self.options.going_back)?;
         state.graveyard.extend(cell.replace(Arc::new(plan)));
         state.since = SystemTime::now();
-        Ok(Reload::Loaded { generation, replaced })
+        Ok(Reload::Loaded { generation: found, replaced })
     }
 
     pub(super) fn info(&self, cell: &Cell) -> Info {
         let state = self.state.lock();
+        let now = self.clock.now();
+        let now = Duration::new(now.seconds(), now.subsecond_nanoseconds());
+        let now = SystemTime::UNIX_EPOCH.checked_add(now);
         let loaded = cell.load().map(|plan| {
-            let snapshot = plan.snapshot();
-            let header = snapshot.header();
+            let layers = plan.layers();
+            let header = layers.header();
             let seconds = |seconds: u64| (seconds != 0).then(|| Duration::from_secs(seconds));
             let stated = seconds(header.created).and_then(|since| SystemTime::UNIX_EPOCH.checked_add(since));
             let created = stated.or(state.modified);
@@ -331,15 +462,17 @@ impl Reloader {
                 generation: header.generation,
                 base_generation: header.base_generation,
                 since: state.since,
-                keys: header.records,
-                realms: snapshot.realms().len(),
-                length: header.file_length,
+                changes: layers.delta().map_or(0, |delta| delta.header().records),
+                keys: header.keys(),
+                realms: layers.base().realms().len(),
+                length: layers.length(),
+                signed_by: self.keyring.signer(&header.signatures),
                 created,
-                age: created.and_then(|created| created.elapsed().ok()),
+                age: created.and_then(|created| now?.duration_since(created).ok()),
                 max_age: seconds(header.max_age),
-                mapped: snapshot.is_mapped(),
-                checked: snapshot.is_checked(),
-                damaged: snapshot.is_damaged(),
+                mapped: layers.base().is_mapped(),
+                checked: layers.is_checked(),
+                damaged: layers.is_damaged(),
             }
         });
         Info {
@@ -354,6 +487,21 @@ impl Reloader {
     }
 }
 
+fn generation(plan: &Plan) -> u64 {
+    plan.layers().header().generation
+}
+
+/// Whether there is a plan that can be decided from.
+fn is_usable(cell: &Cell) -> bool {
+    cell.load().is_some_and(|plan| !plan.layers().is_damaged())
+}
+
+/// Whether the delta that `bytes` are was made for another full snapshot than that of `ground`, which has taken
+/// in what it says. Where they are no delta, whoever opens them says so.
+fn is_stale(bytes: &Bytes, ground: &Plan) -> bool {
+    Header::read(bytes, bytes.len() as u64).is_ok_and(|delta| Delta::is_stale(&delta, ground.layers().base()))
+}
+
 fn last_error(error: &impl ToString) -> LastError {
     LastError { message: error.to_string(), at: SystemTime::now() }
 }
@@ -363,6 +511,14 @@ fn settle(state: &mut State, result: Result<Reload, ReloadError>) -> Result<Relo
     state.last_error = result.as_ref().err().map(last_error);
     bury(&mut state.graveyard);
     result
+}
+
+/// The same, where the bytes were handed in: from then on they are the origin.
+fn settle_in_memory(state: &mut State, result: Result<Reload, ReloadError>) -> Result<Reload, ReloadError> {
+    if result.is_ok() {
+        (state.origin, state.identity, state.modified) = (Origin::Memory, None, None);
+    }
+    settle(state, result)
 }
 
 /// Drops the generations that nobody holds.

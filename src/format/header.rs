@@ -1,6 +1,7 @@
 //! The first page of a snapshot: versions, numbers, and where the sections stand.
 
-use super::{DISPLACEMENT_LIMIT, HASH_LENGTH, PAGE, bytes_at, pages, u32_at, u64_at};
+use super::{DISPLACEMENT_LIMIT, HASH_LENGTH, PAGE, bytes_at, pages, signatures, u32_at, u64_at};
+use crate::signature::{Signature, SigningKey};
 use std::ops::Range;
 use thiserror::Error;
 
@@ -8,16 +9,27 @@ use thiserror::Error;
 pub const MAGIC: [u8; 8] = *b"KEYWARD\0";
 /// The version that this code writes, and the only major version that it reads.
 pub const MAJOR: u16 = 1;
-/// The minor version that this code writes.
+/// The minor version of a file that uses no addition. Each addition says which version it came with.
 pub const MINOR: u16 = 0;
+/// The minor version that signatures came with.
+pub const MINOR_OF_SIGNATURES: u16 = 1;
+/// The minor version that deltas came with.
+pub const MINOR_OF_DELTAS: u16 = 2;
+/// Incompatible feature: the file is signed (docs/FORMAT.md section 1.5).
+pub const SIGNED: u64 = 1;
+/// Incompatible feature: the file is a delta (docs/FORMAT.md section 7).
+pub const DELTA: u64 = 2;
 /// Keyed BLAKE3 under derived keys (docs/FORMAT.md section 3).
 pub const DIGEST_SUITE: u32 = 1;
 
+const BASE_HASH_OFFSET: usize = 120;
+const KEYS_IN_ALL_OFFSET: usize = BASE_HASH_OFFSET + HASH_LENGTH;
 const SECTION_TABLE: usize = 160;
 const SECTION_ENTRY: usize = 64;
 const SECTION_LIMIT: usize = 44;
 const HASH_OFFSET: usize = 3040;
-const SIGNATURES_OFFSET: usize = HASH_OFFSET + HASH_LENGTH;
+/// Where the signatures start, right behind the hash that they are of.
+pub(super) const SIGNATURES_OFFSET: usize = HASH_OFFSET + HASH_LENGTH;
 
 /// What a section holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -119,13 +131,17 @@ pub struct Header {
     pub file_length: u64,
     /// The generation, at least 1.
     pub generation: u64,
-    /// The generation that this one builds on; 0: none, it is whole.
+    /// The generation that this one is laid over; 0: none, it is whole.
     pub base_generation: u64,
+    /// The hash of the file that this one is laid over; zeros where it is whole.
+    pub base_hash: [u8; HASH_LENGTH],
+    /// How many keys there are with the base under this one; 0 where it is whole.
+    pub keys_in_all: u64,
     /// When it was made, Unix seconds; 0: not stated.
     pub created: u64,
     /// Seconds after `created` past which it is no longer used; 0: none.
     pub max_age: u64,
-    /// Keys in the index.
+    /// Records in the index.
     pub records: u64,
     /// Homes in the index.
     pub capacity: u64,
@@ -137,6 +153,9 @@ pub struct Header {
     pub id_longest_displacement: u64,
     /// The sections, in the order of the file.
     pub sections: Vec<Section>,
+    /// Who says that this is what was published, in the order of their public keys. Whether it is true is for
+    /// whoever knows the keys ([`crate::keyring::Keyring::check_signatures`]).
+    pub signatures: Vec<Signature>,
 }
 
 /// Why the bytes are not a snapshot that can be used.
@@ -193,6 +212,19 @@ pub enum FormatError {
         /// Which bytes.
         part: &'static str,
     },
+    /// A delta stands where a full snapshot is expected.
+    #[error(
+        "the file is a delta on generation {base}, and no snapshot by itself: name the snapshot that it lies beside"
+    )]
+    IsDelta {
+        /// The generation that it is to be laid over.
+        base: u64,
+    },
+    /// A full snapshot stands where a delta is expected.
+    #[error(
+        "the file is a full snapshot, and no delta: put it in the place of the snapshot that it is to replace"
+    )]
+    NotDelta,
     /// The hashes match, but what was written cannot be.
     #[error("the snapshot is not well-formed: {what}; it was not written by keyward, or by one with a fault")]
     Malformed {
@@ -201,11 +233,21 @@ pub enum FormatError {
     },
 }
 
-const fn malformed(what: &'static str) -> FormatError {
+pub(super) const fn malformed(what: &'static str) -> FormatError {
     FormatError::Malformed { what }
 }
 
 impl Header {
+    /// Whether the file is a delta.
+    pub const fn is_delta(&self) -> bool {
+        self.base_generation != 0
+    }
+
+    /// How many keys there are: in the file, or with the base under it where it is a delta.
+    pub const fn keys(&self) -> u64 {
+        if self.is_delta() { self.keys_in_all } else { self.records }
+    }
+
     /// Whether everything stands in the same places as in the file that `other` heads, so that only what stands
     /// there may differ.
     pub fn has_layout_of(&self, other: &Self) -> bool {
@@ -240,12 +282,13 @@ impl Header {
         if short(8) != MAJOR {
             return Err(FormatError::Version { found: short(8) });
         }
-        if long(24) != 0 {
-            return Err(FormatError::Features { found: long(24) });
+        let features = long(24);
+        let unknown = features & !(SIGNED | DELTA);
+        if unknown != 0 {
+            return Err(FormatError::Features { found: unknown });
         }
         let part = |range: Range<usize>| page.get(range).unwrap_or_default();
         let (head, hash) = (part(0..HASH_OFFSET), part(HASH_OFFSET..SIGNATURES_OFFSET));
-        let signatures = part(SIGNATURES_OFFSET..PAGE);
         if blake3::hash(head).as_bytes() != hash {
             return Err(FormatError::Hash { part: "header" });
         }
@@ -261,9 +304,9 @@ impl Header {
         }
         let count = word(112) as usize;
         let table = SECTION_TABLE..SECTION_TABLE + count.min(SECTION_LIMIT) * SECTION_ENTRY;
-        let reserved = [116..SECTION_TABLE, table.end..HASH_OFFSET];
+        let reserved = [116..BASE_HASH_OFFSET, table.end..HASH_OFFSET];
         let zero = |bytes: &[u8]| bytes.iter().all(|&byte| byte == 0);
-        if !reserved.into_iter().all(|range| page.get(range).is_some_and(zero)) || !zero(signatures) {
+        if !reserved.into_iter().all(|range| page.get(range).is_some_and(zero)) {
             return Err(malformed("reserved bytes of the header are not zero"));
         }
         let sections = page.get(table).unwrap_or(&[]).chunks_exact(SECTION_ENTRY).map(|entry| {
@@ -284,6 +327,8 @@ impl Header {
             file_length,
             generation: long(40),
             base_generation: long(48),
+            base_hash: bytes_at(page, BASE_HASH_OFFSET).unwrap_or_default(),
+            keys_in_all: long(KEYS_IN_ALL_OFFSET),
             created: long(56),
             max_age: long(64),
             records: long(72),
@@ -294,7 +339,11 @@ impl Header {
             sections: sections
                 .collect::<Option<_>>()
                 .ok_or(malformed("reserved bytes of the section table are not zero"))?,
+            signatures: signatures::read(page, features & SIGNED != 0)?,
         };
+        if header.is_delta() != (features & DELTA != 0) {
+            return Err(malformed("it is marked as a delta and names no base, or the other way round"));
+        }
         header.check(count)?;
         Ok(header)
     }
@@ -303,8 +352,11 @@ impl Header {
         if self.generation == 0 {
             return Err(malformed("its generation is 0"));
         }
-        if self.base_generation != 0 {
-            return Err(malformed("it builds on another generation, which version 1.0 does not know"));
+        if self.is_delta() && self.generation <= self.base_generation {
+            return Err(malformed("a delta is not newer than its base"));
+        }
+        if !self.is_delta() && (self.base_hash, self.keys_in_all) != ([0; HASH_LENGTH], 0) {
+            return Err(malformed("a full snapshot names a base"));
         }
         if count != self.sections.len() {
             return Err(malformed("it has more sections than the table has room for"));
@@ -383,7 +435,7 @@ impl Header {
         put(12, &DIGEST_SUITE.to_le_bytes());
         let numbers = [
             self.compatible_features,
-            0,
+            self.incompatible_features(),
             self.file_length,
             self.generation,
             self.base_generation,
@@ -398,6 +450,8 @@ impl Header {
         for (index, number) in numbers.into_iter().enumerate() {
             put(16 + index * 8, &number.to_le_bytes());
         }
+        put(BASE_HASH_OFFSET, &self.base_hash);
+        put(KEYS_IN_ALL_OFFSET, &self.keys_in_all.to_le_bytes());
         put(112, &u32::try_from(self.sections.len()).unwrap_or(u32::MAX).to_le_bytes());
         for (index, section) in self.sections.iter().take(SECTION_LIMIT).enumerate() {
             let entry = SECTION_TABLE + index * SECTION_ENTRY;
@@ -411,7 +465,30 @@ impl Header {
         for (target, byte) in page.iter_mut().skip(HASH_OFFSET).zip(hash.as_bytes()) {
             *target = *byte;
         }
+        signatures::write(&self.signatures, &mut page);
         page
+    }
+
+    const fn incompatible_features(&self) -> u64 {
+        (if self.signatures.is_empty() { 0 } else { SIGNED }) | (if self.is_delta() { DELTA } else { 0 })
+    }
+
+    /// Signs the header as it is now, with each of `keys`, in place of who signed it before. Nothing else of it may
+    /// change after that. `None` where the library would not sign.
+    pub fn sign(&mut self, keys: &[SigningKey]) -> Option<()> {
+        let mut keys: Vec<_> = keys.iter().collect();
+        keys.sort_unstable_by_key(|key| key.public());
+        keys.dedup_by_key(|key| key.public());
+        if keys.is_empty() {
+            self.signatures.clear();
+            return Some(());
+        }
+        self.minor = self.minor.max(MINOR_OF_SIGNATURES);
+        // That there are signatures is signed as well, so the hash is that of a header which has some.
+        self.signatures = vec![Signature { key: [0; 32], bytes: [0; 64] }];
+        let hash = Self::hash(&self.write())?;
+        self.signatures = keys.iter().map(|key| key.sign(&hash)).collect::<Option<_>>()?;
+        Some(())
     }
 
     /// The hash in a header's page, which stands for the whole file: it covers the hashes of all pages.

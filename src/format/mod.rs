@@ -8,7 +8,10 @@
 pub mod header;
 pub mod id_place;
 pub mod record;
+mod signatures;
 pub mod table;
+
+pub use signatures::SIGNATURE_LIMIT;
 
 /// Bytes in a page: what sections are aligned to and what is hashed as one.
 pub const PAGE: usize = 4096;

@@ -19,6 +19,9 @@ pub const ID_LIMIT: usize = u8::MAX as usize;
 /// Scope sets and address sets that a snapshot can tell apart.
 pub const SET_LIMIT: u32 = (1 << 24) - 2;
 
+/// The status of a record that says that its key is gone; only deltas have it.
+const REMOVED: u8 = 5;
+
 #[inline]
 const fn status_from_byte(byte: u8) -> Option<Status> {
     match byte {
@@ -139,7 +142,7 @@ impl Attributes {
 pub struct Packed([u8; ATTRIBUTES_LENGTH]);
 
 impl Packed {
-    /// These bytes; `None` for a free slot or a status that does not exist.
+    /// These bytes; `None` for a free slot, a removed key or a status that does not exist.
     #[inline]
     pub fn new(bytes: [u8; ATTRIBUTES_LENGTH]) -> Option<Self> {
         let [.., status] = bytes;
@@ -178,27 +181,46 @@ impl<'a> Slot<'a> {
         status == 0
     }
 
+    /// Whether the record says that the key with its digest is gone.
+    #[inline]
+    pub const fn is_removed(self) -> bool {
+        let [.., status] = *self.0;
+        status == REMOVED
+    }
+
+    /// Whether nothing stands behind the digest but that its key is gone.
+    pub fn is_bare_removal(self) -> bool {
+        self.0.last_chunk() == Some(&removal())
+    }
+
     /// The digest.
     #[inline]
     pub fn digest(self) -> Option<Digest> {
         bytes_at(self.0, 0).map(Digest::from_bytes)
     }
 
-    /// What the record says of its key; `None` for a free slot or a status that does not exist.
+    /// What the record says of its key; `None` for a free slot, a removed key or a status that does not exist.
     #[inline]
     pub fn packed(self) -> Option<Packed> {
         Packed::new(bytes_at(self.0, DIGEST_LENGTH)?)
     }
 }
 
+/// The bytes after the digest of a key that is gone.
+pub const fn removal() -> [u8; ATTRIBUTES_LENGTH] {
+    let mut bytes = [0; ATTRIBUTES_LENGTH];
+    bytes[ATTRIBUTES_LENGTH - 1] = REMOVED;
+    bytes
+}
+
 /// The bytes of a record.
-pub fn write(digest: &Digest, attributes: &Attributes) -> [u8; RECORD_LENGTH] {
+pub fn write(digest: &Digest, attributes: [u8; ATTRIBUTES_LENGTH]) -> [u8; RECORD_LENGTH] {
     let mut bytes = [0; RECORD_LENGTH];
     if let Some(head) = bytes.first_chunk_mut() {
         *head = *digest.as_bytes();
     }
     if let Some(tail) = bytes.last_chunk_mut() {
-        *tail = attributes.write();
+        *tail = attributes;
     }
     bytes
 }

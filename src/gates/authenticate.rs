@@ -11,7 +11,7 @@ use crate::reason::Reason;
 use crate::record::Status;
 use crate::request::credential::{Failure, Fault, Presented, Scratch};
 use crate::request::{HeaderList, Request};
-use crate::snapshot::Entry;
+use crate::snapshot::Found;
 use crate::time::Timestamp;
 use crate::token::{self, Claims, KeyClaim};
 use arrayvec::ArrayVec;
@@ -21,7 +21,7 @@ use arrayvec::ArrayVec;
 pub(super) struct Identity<'h> {
     /// The key: of the first required key or basic credential; with none required, the one that a token
     /// is bound to.
-    pub(super) key: Option<Entry>,
+    pub(super) key: Option<Found>,
     /// Whether a key or basic credential was required.
     pub(super) by_key: bool,
     /// The credential whose scopes count, as a challenge.
@@ -33,7 +33,7 @@ pub(super) struct Identity<'h> {
 /// What tokens and tenant credentials said.
 #[derive(Default)]
 struct Others<'h> {
-    bound: Few<Entry>,
+    bound: Few<Found>,
     tokens: Few<Claims>,
     tenants: Few<&'h [u8]>,
 }
@@ -46,7 +46,7 @@ impl<'h> Identity<'h> {
 
     /// The keys that tokens are bound to.
     #[inline]
-    pub(super) fn bound(&self) -> impl Iterator<Item = &Entry> {
+    pub(super) fn bound(&self) -> impl Iterator<Item = &Found> {
         self.others.iter().flat_map(|others| others.bound.iter())
     }
 
@@ -294,7 +294,7 @@ fn verify_key<H: HeaderList + ?Sized>(
     presented: &Presented<'_>,
     scratch: &Scratch,
     form: Option<&KeyForm>,
-) -> Result<Entry, Refusal> {
+) -> Result<Found, Refusal> {
     let ahead = match form {
         Some(KeyForm::Digest(digest)) => Some(digest),
         Some(KeyForm::Malformed) => return Err(Reason::MalformedCredential.into()),
@@ -313,7 +313,7 @@ fn verify_key<H: HeaderList + ?Sized>(
                 &own
             }
         };
-        found = passage.plan.snapshot().find(digest)?;
+        found = passage.plan.layers().find(digest)?;
         if found.is_some() {
             break;
         }
@@ -339,12 +339,12 @@ fn verify_key<H: HeaderList + ?Sized>(
     if !expected.accepts(attributes.environment) {
         return Err(Reason::WrongEnvironment.into());
     }
-    passage.plan.snapshot().ensure_names(&entry)?;
+    passage.plan.layers().ensure_names(&entry)?;
     Ok(entry)
 }
 
 #[inline]
-fn has_expired(entry: &Entry, now: Timestamp) -> bool {
+fn has_expired(entry: &Found, now: Timestamp) -> bool {
     let expires_at = entry.attributes().expires_at;
     expires_at != NEVER && now >= Timestamp::from_seconds(expires_at)
 }
@@ -354,7 +354,7 @@ fn verify_token<H: HeaderList + ?Sized>(
     request: &Request<'_, H>,
     rules: &TokenRules,
     presented: &[u8],
-) -> Result<(Claims, Option<Entry>), Refusal> {
+) -> Result<(Claims, Option<Found>), Refusal> {
     let keys = passage.plan.keyring().token_keys(&passage.realm.name);
     let claims = token::verify(presented, rules, keys, passage.now()).map_err(|fault| match fault {
         token::Fault::Invalid => Reason::InvalidToken,
@@ -374,9 +374,9 @@ fn bound_key<H: HeaderList + ?Sized>(
     passage: &Passage<'_>,
     request: &Request<'_, H>,
     id: &str,
-) -> Result<Entry, Refusal> {
-    let snapshot = passage.plan.snapshot();
-    let entry = snapshot.find_id(passage.number, id)?.ok_or(Reason::TokenRevoked)?;
+) -> Result<Found, Refusal> {
+    let layers = passage.plan.layers();
+    let entry = layers.find_id(passage.number, id)?.ok_or(Reason::TokenRevoked)?;
     passage.found(&entry);
     if entry.attributes().status == Status::Revoked || has_expired(&entry, passage.now()) {
         return Err(Reason::TokenRevoked.into());
@@ -384,6 +384,6 @@ fn bound_key<H: HeaderList + ?Sized>(
     if !expected(passage, request).accepts(entry.attributes().environment) {
         return Err(Reason::WrongEnvironment.into());
     }
-    snapshot.ensure_names(&entry)?;
+    layers.ensure_names(&entry)?;
     Ok(entry)
 }

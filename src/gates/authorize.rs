@@ -10,7 +10,7 @@ use crate::reason::Reason;
 use crate::record::Status;
 use crate::request::address::client;
 use crate::request::{HeaderList, Peer, Request};
-use crate::snapshot::{Entry, Scopes};
+use crate::snapshot::{Found, Scopes};
 
 #[inline]
 pub(super) fn authorize<'r, H: HeaderList + ?Sized, O: Observer>(
@@ -65,7 +65,7 @@ fn check_tenants<O: Observer>(
         let of_key = match &identity.key {
             None => true,
             Some(entry) => {
-                passage.plan.snapshot().tenant(entry)?.is_some_and(|tenant| tenant.as_bytes() == said)
+                passage.plan.layers().tenant(entry)?.is_some_and(|tenant| tenant.as_bytes() == said)
             }
         };
         let of_tokens = || {
@@ -86,7 +86,7 @@ fn check_tenants<O: Observer>(
 fn check_address<H: HeaderList + ?Sized, O: Observer>(
     passage: &Passage<'_>,
     request: &Request<'_, H>,
-    entry: &Entry,
+    entry: &Found,
     observer: &mut O,
 ) -> Result<(), Refusal> {
     if entry.attributes().address_set == 0 {
@@ -101,7 +101,7 @@ fn check_address<H: HeaderList + ?Sized, O: Observer>(
         Peer::Address(address) => Some(address),
         Peer::Unknown | Peer::Unix => None,
     };
-    if passage.plan.snapshot().allows_address(entry, address)? {
+    if passage.plan.layers().allows_address(entry, address)? {
         observer.saw(Gate::Address, Finding::Saw(&client, "in the key's list"));
         return Ok(());
     }
@@ -113,8 +113,10 @@ fn check_address<H: HeaderList + ?Sized, O: Observer>(
 
 /// Which scopes a request holds.
 enum Held<'s, 'i> {
-    /// Those of the key.
+    /// Those of the key, which stands in the full snapshot.
     Key(Scopes<'s>),
+    /// Those of the key, which stands in the delta, where scopes have other numbers.
+    Changed(Scopes<'s>, &'i Found),
     /// Those of the first token.
     Token(&'i crate::token::Claims),
     /// None.
@@ -137,14 +139,21 @@ fn check_scopes<'r, H: HeaderList + ?Sized, O: Observer>(
         observer.saw(Gate::Scopes, Finding::Passed("none required"));
         return Ok(());
     }
-    let snapshot = passage.plan.snapshot();
+    let layers = passage.plan.layers();
     let held = match (&identity.key, identity.tokens().next()) {
-        (Some(entry), _) if identity.by_key => Held::Key(snapshot.scopes(entry)?),
+        (Some(entry), _) if identity.by_key && entry.is_in_delta() => {
+            Held::Changed(layers.scopes(entry)?, entry)
+        }
+        (Some(entry), _) if identity.by_key => Held::Key(layers.scopes(entry)?),
         (_, Some(claims)) => Held::Token(claims),
         (_, None) => Held::Nobody,
     };
+    // `number` is the name's in the full snapshot.
     let holds = |name: &str, number: Option<u32>| match &held {
         Held::Key(scopes) => number.is_some_and(|number| scopes.contains(number)),
+        Held::Changed(scopes, entry) => {
+            layers.scope_number(entry, name).is_some_and(|number| scopes.contains(number))
+        }
         Held::Token(claims) => claims.has_scope(name),
         Held::Nobody => false,
     };
@@ -152,7 +161,7 @@ fn check_scopes<'r, H: HeaderList + ?Sized, O: Observer>(
     let missing_all = scopes.iter().position(|scope| !holds_planned(&scope));
     let missing_any =
         || (!any_scopes.is_empty() && !any_scopes.iter().any(|scope| holds_planned(&scope))).then_some(0);
-    let missing_asked = || request.scopes.iter().find(|name| !holds(name, snapshot.scope_number(name)));
+    let missing_asked = || request.scopes.iter().find(|name| !holds(name, layers.base().scope_number(name)));
     let missing = if let Some(at) = missing_all {
         scopes.get(at).map(|scope| MissingScope::Required(scope.name.clone()))
     } else if let Some(at) = missing_any() {
@@ -173,7 +182,7 @@ fn check_scopes<'r, H: HeaderList + ?Sized, O: Observer>(
 #[inline]
 fn check_rate<O: Observer>(
     passage: &Passage<'_>,
-    entry: &Entry,
+    entry: &Found,
     outcome: &mut Outcome<'_>,
     observer: &mut O,
 ) -> Result<(), Refusal> {

@@ -52,7 +52,7 @@ impl<'h> Early<'h> {
             (Ok(_), Some(prepared)) => KeyForm::Digest(prepared.0),
             (Ok(presented), None) if keys.is_well_formed(presented, scratch) => {
                 let digest = keys.digest(0, presented, scratch)?;
-                plan.snapshot().prefetch(&digest);
+                plan.layers().prefetch(&digest);
                 KeyForm::Digest(digest)
             }
             (Ok(_), None) => KeyForm::Malformed,

@@ -23,8 +23,8 @@ use crate::reason::Reason;
 use crate::request::credential::Scratch;
 use crate::request::path::{PathBuffer, normalize};
 use crate::request::{HeaderList, Request};
-use crate::snapshot::{Damaged, Entry};
-use crate::time::Timestamp;
+use crate::snapshot::{Damaged, Found};
+use crate::time::{SteadyClock, Timestamp};
 use authenticate::{Identity, authenticate};
 use authorize::authorize;
 use early::Early;
@@ -39,7 +39,7 @@ impl<'r, P: Deref<Target = Plan>> Verdict<'r, P> {
     pub(crate) fn decide<H: HeaderList + ?Sized, O: Observer>(
         plan: Option<P>,
         request: &Request<'r, H>,
-        state: &State,
+        (state, clock): (&State, &SteadyClock),
         prepared: Option<&Prepared>,
         observer: &mut O,
     ) -> Self {
@@ -51,13 +51,13 @@ impl<'r, P: Deref<Target = Plan>> Verdict<'r, P> {
             return verdict;
         };
         let outcome = &mut verdict.outcome;
-        let trace = Trace { clock: Clock::new(request.now), found: Cell::new(None) };
+        let trace = Trace { clock: Clock::new(request.now, clock), found: Cell::new(None) };
         let reason = match pass(plan, request, state, &trace, prepared, observer, outcome) {
             Ok(reason) | Err(Refusal::Reason(reason)) => reason,
             Err(Refusal::Damaged) => Reason::Unavailable,
         };
         // Damage that was found on the way, in whatever part: nothing may be decided from this snapshot.
-        outcome.reason = if plan.snapshot().is_damaged() { Reason::Unavailable } else { reason };
+        outcome.reason = if plan.layers().is_damaged() { Reason::Unavailable } else { reason };
         if outcome.reason == Reason::Unavailable {
             outcome.forget();
         }
@@ -68,7 +68,7 @@ impl<'r, P: Deref<Target = Plan>> Verdict<'r, P> {
 
 /// Counts what was decided, and whose key it was about.
 #[inline]
-fn count(plan: &Plan, state: &State, trace: &Trace, outcome: &Outcome<'_>) {
+fn count(plan: &Plan, state: &State, trace: &Trace<'_>, outcome: &Outcome<'_>) {
     let realm = outcome.realm.and_then(|number| plan.realm_by_number(number));
     let row = realm.map_or(RealmRow::default(), |realm| realm.row);
     state.count(row, outcome.reason);
@@ -78,15 +78,15 @@ fn count(plan: &Plan, state: &State, trace: &Trace, outcome: &Outcome<'_>) {
     if let Some(entry) = outcome.key.or(trace.found.get()) {
         let tag = entry.attributes().id_tag;
         let of = Use { tag, realm: row, reason: outcome.reason, now: trace.clock.now() };
-        state.count_use(&of, || plan.snapshot().id(&entry).ok());
+        state.count_use(&of, || plan.layers().id(&entry).ok());
     }
 }
 
 /// What is noted of a request on its way, for counting it.
-struct Trace {
-    clock: Clock,
+struct Trace<'c> {
+    clock: Clock<'c>,
     /// The first key that was found for it, good or not.
-    found: Cell<Option<Entry>>,
+    found: Cell<Option<Found>>,
 }
 
 /// Why a request got no further.
@@ -114,25 +114,28 @@ struct Passage<'p> {
     number: u16,
     realm: &'p RealmPlan,
     state: &'p State,
-    trace: &'p Trace,
+    trace: &'p Trace<'p>,
     routing: Routing<'p>,
     require: &'p [u16],
 }
 
-/// The time of one request: the caller's, or the system's, which is read once and only if it is asked for.
-struct Clock(Cell<Option<Timestamp>>);
+/// The time of one request: the caller's, or the engine's, which is read once and only if it is asked for.
+struct Clock<'c> {
+    time: Cell<Option<Timestamp>>,
+    engine: &'c SteadyClock,
+}
 
-impl Clock {
+impl<'c> Clock<'c> {
     #[inline]
-    const fn new(given: Option<Timestamp>) -> Self {
-        Self(Cell::new(given))
+    const fn new(given: Option<Timestamp>, engine: &'c SteadyClock) -> Self {
+        Self { time: Cell::new(given), engine }
     }
 
     #[inline]
     fn now(&self) -> Timestamp {
-        self.0.get().unwrap_or_else(|| {
-            let now = Timestamp::coarse_now();
-            self.0.set(Some(now));
+        self.time.get().unwrap_or_else(|| {
+            let now = self.engine.now();
+            self.time.set(Some(now));
             now
         })
     }
@@ -147,7 +150,7 @@ impl Passage<'_> {
     /// Notes the key that was found for a request, and sends for what counting it will need. What is left of
     /// the gates passes meanwhile.
     #[inline]
-    fn found(&self, entry: &Entry) {
+    fn found(&self, entry: &Found) {
         let attributes = entry.attributes();
         self.state.prefetch(attributes.id_tag, attributes.rate_limit != 0);
         if self.state.counts_keys() && self.trace.found.get().is_none() {
@@ -172,7 +175,7 @@ fn pass<'r, H: HeaderList + ?Sized, O: Observer>(
     plan: &Plan,
     request: &Request<'r, H>,
     state: &State,
-    trace: &Trace,
+    trace: &Trace<'_>,
     prepared: Option<&Prepared>,
     observer: &mut O,
     outcome: &mut Outcome<'r>,
@@ -189,7 +192,7 @@ fn pass<'r, H: HeaderList + ?Sized, O: Observer>(
         observer.saw(Gate::Snapshot, Finding::Refused(Reason::Unavailable, why));
         return Err(Reason::Unavailable.into());
     }
-    observer.saw(Gate::Snapshot, Finding::Generation(plan.snapshot().header().generation));
+    observer.saw(Gate::Snapshot, Finding::Generation(plan.layers().header().generation));
 
     let mut scratch = Scratch::new();
     let early = Early::of(plan, realm, request, &mut scratch, prepared);

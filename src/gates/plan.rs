@@ -7,6 +7,7 @@ use super::router::Router;
 use crate::digest::{Digest, DigestKey, pepper_check, sha256};
 use crate::keyring::Keyring;
 use crate::limits::{Gcra, RealmRow, State};
+use crate::memory::Bytes;
 use crate::realm::key_format::{Fit, Matcher};
 use crate::realm::{Credential, CredentialKind, KeyRules, Realm, TokenRules, Unmatched};
 use crate::reason::Reason;
@@ -14,7 +15,7 @@ use crate::request::address::ProxyList;
 use crate::request::bytes::same;
 use crate::request::credential::{Extractor, Form, Presented, Scratch, Source};
 use crate::request::path::NormalPath;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{DeltaError, Layers, Snapshot};
 use crate::time::Timestamp;
 use arrayvec::ArrayVec;
 use hashbrown::HashMap;
@@ -52,11 +53,13 @@ pub enum PlanError {
 
 /// A snapshot made ready to decide from.
 pub struct Plan {
-    snapshot: Snapshot,
+    layers: Layers,
     keyring: Arc<Keyring>,
-    realms: Vec<RealmPlan>,
+    /// What is made of the base. A delta has the same realms, so that the plans of all that are laid over it share
+    /// this.
+    realms: Arc<[RealmPlan]>,
     /// The names of the realms, in order.
-    names: Vec<Box<str>>,
+    names: Arc<[Box<str>]>,
 }
 
 /// Up to how many realms are found by comparing their names one after the other.
@@ -123,13 +126,14 @@ pub(super) struct RoutePlan {
 /// A scope that is required.
 pub(super) struct ScopePlan {
     pub(super) name: Arc<str>,
-    /// Its number in the snapshot; `None`: no key has it.
+    /// Its number in the full snapshot; `None`: no key there has it.
     pub(super) number: Option<u32>,
 }
 
 impl Plan {
-    /// Makes `snapshot` ready with the secrets in `keyring`.
-    pub fn new(snapshot: Snapshot, keyring: Arc<Keyring>) -> Result<Self, PlanError> {
+    /// Makes `snapshot` ready with the secrets in `keyring`. Requests of each realm are counted in its place in
+    /// `state`.
+    pub(crate) fn new(snapshot: Snapshot, keyring: Arc<Keyring>, state: &State) -> Result<Self, PlanError> {
         let needs_digests = snapshot.realms().iter().any(Realm::needs_digests);
         let mut peppers = Vec::new();
         for entry in snapshot.peppers().iter().filter(|_| needs_digests) {
@@ -143,23 +147,33 @@ impl Plan {
         let mut first_credential = 0u16;
         for realm in snapshot.realms() {
             let plan = RealmPlan::new(realm, &snapshot, &peppers, first_credential);
-            realms.push(plan.map_err(|what| PlanError::Realm { realm: realm.name.clone(), what })?);
+            let mut plan = plan.map_err(|what| PlanError::Realm { realm: realm.name.clone(), what })?;
+            plan.row = state.realm(&realm.name);
+            realms.push(plan);
             first_credential = first_credential.saturating_add(realm.credentials.len() as u16);
         }
         let names = realms.iter().map(|realm| realm.name.clone()).collect();
-        Ok(Self { snapshot, keyring, realms, names })
+        Ok(Self { layers: snapshot.into(), keyring, realms: realms.into(), names })
     }
 
-    /// Has the requests of each realm counted in its place in `state`.
-    pub(crate) fn count_in(&mut self, state: &State) {
-        for realm in &mut self.realms {
-            realm.row = state.realm(&realm.name);
-        }
+    /// The same with the delta that `bytes` are over its full snapshot, or with none.
+    pub(crate) fn with_delta(&self, bytes: Option<Bytes>) -> Result<Self, DeltaError> {
+        let base = Arc::clone(self.layers.base());
+        Ok(Self {
+            layers: match bytes {
+                Some(bytes) => Layers::with_delta(base, bytes)?,
+                None => Layers::full(base),
+            },
+            keyring: Arc::clone(&self.keyring),
+            realms: Arc::clone(&self.realms),
+            names: Arc::clone(&self.names),
+        })
     }
 
-    /// The snapshot.
-    pub fn snapshot(&self) -> &Snapshot {
-        &self.snapshot
+    /// The snapshot, and the delta over it.
+    #[inline]
+    pub fn layers(&self) -> &Layers {
+        &self.layers
     }
 
     pub(super) fn keyring(&self) -> &Keyring {
@@ -183,9 +197,9 @@ impl Plan {
 
     /// Why nothing can be decided for `realm` at `now`, if so.
     #[inline]
-    pub(super) fn unusable(&self, realm: &RealmPlan, clock: &Clock) -> Option<&'static str> {
-        let header = self.snapshot.header();
-        if self.snapshot.is_damaged() {
+    pub(super) fn unusable(&self, realm: &RealmPlan, clock: &Clock<'_>) -> Option<&'static str> {
+        let header = self.layers.header();
+        if self.layers.is_damaged() {
             return Some("the snapshot is damaged");
         }
         if header.max_age != 0

@@ -2,7 +2,7 @@
 
 use super::plan::Plan;
 use crate::reason::{Decision, Reason};
-use crate::snapshot::Entry;
+use crate::snapshot::Found;
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -56,7 +56,7 @@ pub(super) struct Outcome<'r> {
     pub(super) reason: Reason,
     /// The number of the realm.
     pub(super) realm: Option<u16>,
-    pub(super) key: Option<Entry>,
+    pub(super) key: Option<Found>,
     pub(super) subject: Option<Box<str>>,
     pub(super) scope: Option<MissingScope<'r>>,
     /// 0: the reason is another.
@@ -129,21 +129,21 @@ impl<'r, P: Deref<Target = Plan>> Verdict<'r, P> {
 
     /// The generation that decided, where there was one.
     pub fn generation(&self) -> Option<u64> {
-        Some(self.plan.as_deref()?.snapshot().header().generation)
+        Some(self.plan.as_deref()?.layers().header().generation)
     }
 
-    fn with_key<'s, T: 's>(&'s self, read: impl FnOnce(&'s Plan, &'s Entry) -> Option<T>) -> Option<T> {
+    fn with_key<'s, T: 's>(&'s self, read: impl FnOnce(&'s Plan, &'s Found) -> Option<T>) -> Option<T> {
         read(self.plan.as_deref()?, self.outcome.key.as_ref()?)
     }
 
     /// The id of the key, once authentication passed with one.
     pub fn key_id(&self) -> Option<&str> {
-        self.with_key(|plan, entry| plan.snapshot().id(entry).ok())
+        self.with_key(|plan, entry| plan.layers().id(entry).ok())
     }
 
     /// The key's tenant.
     pub fn tenant(&self) -> Option<&str> {
-        self.with_key(|plan, entry| plan.snapshot().tenant(entry).ok().flatten())
+        self.with_key(|plan, entry| plan.layers().tenant(entry).ok().flatten())
     }
 
     /// The key's environment.
@@ -157,9 +157,10 @@ impl<'r, P: Deref<Target = Plan>> Verdict<'r, P> {
 
     /// The names of the key's scopes.
     pub fn scopes(&self) -> impl Iterator<Item = &str> {
-        let scopes = self.with_key(|plan, entry| Some((plan, plan.snapshot().scopes(entry).ok()?)));
-        scopes.into_iter().flat_map(|(plan, scopes)| {
-            scopes.into_numbers().filter_map(|number| plan.snapshot().scope_name(number).ok())
+        let scopes =
+            self.with_key(|plan, entry| Some((plan.layers(), entry, plan.layers().scopes(entry).ok()?)));
+        scopes.into_iter().flat_map(|(layers, entry, scopes)| {
+            scopes.into_numbers().filter_map(|number| layers.scope_name(entry, number).ok())
         })
     }
 

@@ -1,8 +1,8 @@
 //! What is counted: rate limits (GCRA per key, docs/DECISIONS.md section 7.1), what becomes of requests, and,
 //! in a state file that processes share, how each key is used.
 //!
-//! All of it stands in memory of a fixed size, takes no lock, allocates nothing after it was made, and loses
-//! nothing but counts.
+//! All of it stands in memory of a fixed size, takes no lock, and allocates nothing to count. What is lost with it is
+//! counts, and what generation was served last.
 
 mod counts;
 mod gcra;
@@ -16,8 +16,8 @@ mod tests;
 pub use counts::{Counts, REASONS, RealmCounts};
 pub use gcra::Gcra;
 pub use state::read::{KeyUsage, StateReader};
+pub use state::{Mark, Passed, State, StateError, StateInfo};
 pub(crate) use state::{RealmRow, Use};
-pub use state::{State, StateError, StateInfo};
 
 use crate::format::id_place::IdTag;
 use crate::memory::Words;

@@ -28,6 +28,10 @@ impl<'i> Document<'i> {
         }
     }
 
+    pub(crate) fn text(&self) -> &'i str {
+        self.text
+    }
+
     pub(crate) fn root(&self) -> Table<'_, 'i> {
         Table { path: KeyPath::default(), entries: &self.root }
     }

@@ -39,6 +39,8 @@ pub struct ResolvedKey<'r> {
     pub environment: Option<usize>,
     /// Whether it may be used.
     pub status: Status,
+    /// Whether it is gone, which only a list of changes can say.
+    pub removed: bool,
     /// Its scopes, as listed.
     pub scopes: &'r [Text<'r>],
     /// Where it may be used from; `None`: anywhere.
@@ -206,6 +208,7 @@ impl<'c> RecordRules<'c> {
             tenant: record.tenant.as_ref().map(Text::as_ref),
             environment,
             status: record.status,
+            removed: record.removed,
             scopes: &record.scopes,
             allow_ips,
             not_before: record.not_before,

@@ -1,11 +1,16 @@
-//! A snapshot that is open: its bytes in memory, checked, and what can be asked of them.
+//! A snapshot that is open: its bytes in memory, checked, and what can be asked of them. A delta is one that is
+//! laid over another.
 
+mod delta;
+mod layers;
 mod open;
 mod pages;
 mod structure;
 mod view;
 
 pub use crate::memory::Mode;
+pub use delta::{Change, Delta, DeltaError, delta_path};
+pub use layers::{Found, Layers};
 pub use open::SnapshotError;
 pub use view::{CredentialPlace, Damaged, Entry, PepperEntry, Scopes, Snapshot};
 

@@ -8,9 +8,10 @@ use crate::format::record::PEPPER_LENGTH;
 use crate::format::table::Table;
 use crate::format::{HASH_LENGTH, PAGE, bytes_at, u32_at};
 use crate::memory::Bytes;
-use crate::realm::Configuration;
+use crate::realm::{Configuration, Realm};
 use hashbrown::HashMap;
 use std::ops::Range;
+use std::sync::Arc;
 use thiserror::Error;
 
 /// Why a snapshot cannot be used.
@@ -31,8 +32,21 @@ fn malformed(what: &'static str) -> SnapshotError {
 impl Snapshot {
     /// Opens the snapshot that `bytes` are. A file that is damaged, truncated, foreign or of another
     /// version is refused whole.
+    ///
+    /// A delta is no snapshot by itself, and refused as well.
     pub fn open(bytes: Bytes, check: Check) -> Result<Self, SnapshotError> {
-        let header = Header::read(&bytes, bytes.len() as u64)?;
+        let header = read_full_header(&bytes)?;
+        Self::open_any(bytes, header, check, None)
+    }
+
+    /// Opens the snapshot or delta that `bytes` are, which `header` heads. What was read of `base` stands for the same
+    /// sections of this file, where they are the same.
+    pub(super) fn open_any(
+        bytes: Bytes,
+        header: Header,
+        check: Check,
+        base: Option<&Self>,
+    ) -> Result<Self, SnapshotError> {
         let hash = Header::hash(&bytes).ok_or(FormatError::Empty)?;
         let list = header.section(Kind::PageHashes);
         let hashes =
@@ -50,7 +64,7 @@ impl Snapshot {
             // Every page belongs to a section.
             pages.mark_checked();
         }
-        let snapshot = Self::read(pages, header, hash)?;
+        let snapshot = Self::read(pages, header, hash, base)?;
         if whole {
             snapshot.check_structure()?;
         }
@@ -61,7 +75,7 @@ impl Snapshot {
     /// does, and several times as quickly where it is much like `good`, all of which was checked before: what
     /// did not change is compared with what is known to be good.
     pub fn open_like(bytes: Bytes, good: &Self) -> Result<Self, SnapshotError> {
-        let header = Header::read(&bytes, bytes.len() as u64)?;
+        let header = read_full_header(&bytes)?;
         if !(good.is_checked() && header.has_layout_of(&good.header)) {
             return Self::open(bytes, Check::Whole);
         }
@@ -79,14 +93,19 @@ impl Snapshot {
             });
             return Err(FormatError::Hash { part: part.map_or("pages", |part| part_name(part.kind)) }.into());
         };
-        let snapshot = Self::read(pages, header, hash)?;
+        let snapshot = Self::read(pages, header, hash, None)?;
         if !snapshot.differs_in_attributes_alone(good, &changed) {
             snapshot.check_structure()?;
         }
         Ok(snapshot)
     }
 
-    fn read(pages: Pages, header: Header, hash: [u8; HASH_LENGTH]) -> Result<Self, SnapshotError> {
+    fn read(
+        pages: Pages,
+        header: Header,
+        hash: [u8; HASH_LENGTH],
+        base: Option<&Self>,
+    ) -> Result<Self, SnapshotError> {
         let bytes_of = |kind: Kind| {
             let section = header.section(kind);
             usize_range(section.offset..section.offset + section.length)
@@ -99,31 +118,25 @@ impl Snapshot {
                 .map(|table| Placed { table, offset: section.offset })
                 .ok_or(malformed("a table is shorter than its number of items"))
         };
-        let configuration: Configuration = serde_json::from_slice(bytes_of(Kind::Realms)?)
-            .map_err(|error| SnapshotError::Realms(error.to_string()))?;
-        // It also counts realms and credentials, whose numbers have 16 bits.
-        configuration.check().map_err(|error| SnapshotError::Realms(error.to_string()))?;
-        let Configuration { realms } = configuration;
-        if realms.len() as u64 != header.section(Kind::Realms).items {
-            return Err(malformed("the number of its realms is another"));
-        }
-        if !realms.is_sorted_by(|a, b| a.name < b.name) {
-            return Err(malformed("its realms are not in the order of their names"));
-        }
-        let places = realms.iter().zip(0u16..).flat_map(|(realm, number)| {
-            // The range last: it would count one further than the last credential, which may be 65,534.
-            let credentials = realm.credentials.iter().zip(0u16..);
-            credentials.map(move |(_, credential)| CredentialPlace { realm: number, credential })
-        });
-        let peppers = bytes_of(Kind::Peppers)?.chunks_exact(PEPPER_LENGTH).map(|entry| {
-            Some(PepperEntry { id: u32_at(entry, 0)?, check: bytes_at(entry, 8)? })
-                .filter(|_| u32_at(entry, 4) == Some(0))
-        });
+        let (realms, peppers) = (bytes_of(Kind::Realms)?, bytes_of(Kind::Peppers)?);
+        let (realms, credentials, peppers) = match base {
+            Some(base) if base.has_same(&header, Kind::Realms) && base.has_same(&header, Kind::Peppers) => {
+                (Arc::clone(&base.realms), Arc::clone(&base.credentials), Arc::clone(&base.peppers))
+            }
+            _ => {
+                let realms = read_realms(realms, header.section(Kind::Realms).items)?;
+                let places = realms.iter().zip(0u16..).flat_map(|(realm, number)| {
+                    // The range last: it would count one further than the last credential, which may be 65,534.
+                    let credentials = realm.credentials.iter().zip(0u16..);
+                    credentials.map(move |(_, credential)| CredentialPlace { realm: number, credential })
+                });
+                let credentials = places.collect();
+                (realms, credentials, read_peppers(peppers)?)
+            }
+        };
         let mut snapshot = Self {
-            credentials: places.collect(),
-            peppers: peppers
-                .collect::<Option<_>>()
-                .ok_or(malformed("reserved bytes of a pepper are not zero"))?,
+            credentials,
+            peppers,
             scope_numbers: HashMap::new(),
             tables: Tables {
                 scope_names: placed(Kind::ScopeNames, 1)?,
@@ -145,6 +158,12 @@ impl Snapshot {
             false => malformed("the names of its scopes"),
         })?;
         Ok(snapshot)
+    }
+
+    /// Whether the file that `other` heads has the same bytes in that section.
+    pub(super) fn has_same(&self, other: &Header, kind: Kind) -> bool {
+        let (own, other) = (self.header.section(kind), other.section(kind));
+        (own.length, own.items, own.hash) == (other.length, other.items, other.hash)
     }
 
     fn read_scope_names(&self) -> Option<HashMap<Box<str>, u32>> {
@@ -169,6 +188,38 @@ impl Snapshot {
         }
         self.check_structure().inspect_err(|_| self.pages.mark_damaged())
     }
+}
+
+/// The header of a full snapshot.
+fn read_full_header(bytes: &[u8]) -> Result<Header, FormatError> {
+    let header = Header::read(bytes, bytes.len() as u64)?;
+    match header.base_generation {
+        0 => Ok(header),
+        base => Err(FormatError::IsDelta { base }),
+    }
+}
+
+fn read_realms(text: &[u8], items: u64) -> Result<Arc<[Realm]>, SnapshotError> {
+    let configuration: Configuration =
+        serde_json::from_slice(text).map_err(|error| SnapshotError::Realms(error.to_string()))?;
+    // It also counts realms and credentials, whose numbers have 16 bits.
+    configuration.check().map_err(|error| SnapshotError::Realms(error.to_string()))?;
+    let Configuration { realms } = configuration;
+    if realms.len() as u64 != items {
+        return Err(malformed("the number of its realms is another"));
+    }
+    if !realms.is_sorted_by(|a, b| a.name < b.name) {
+        return Err(malformed("its realms are not in the order of their names"));
+    }
+    Ok(realms.into())
+}
+
+fn read_peppers(bytes: &[u8]) -> Result<Arc<[PepperEntry]>, SnapshotError> {
+    let peppers = bytes.chunks_exact(PEPPER_LENGTH).map(|entry| {
+        Some(PepperEntry { id: u32_at(entry, 0)?, check: bytes_at(entry, 8)? })
+            .filter(|_| u32_at(entry, 4) == Some(0))
+    });
+    peppers.collect::<Option<_>>().ok_or(malformed("reserved bytes of a pepper are not zero"))
 }
 
 fn part_name(kind: u32) -> &'static str {

@@ -94,7 +94,7 @@ impl Snapshot {
         let mut groups = places.as_chunks().0.iter();
         // The lengths of the group at hand that no slot has asked for.
         let mut unused = [0; GROUP_SLOTS as usize];
-        let (mut records, mut bound, mut next, mut longest, mut id_end) = (0, 0, 0, 0, 0);
+        let (mut records, mut ids, mut bound, mut next, mut longest, mut id_end) = (0, 0, 0, 0, 0, 0);
         let mut previous: Option<&[u8]> = None;
         for (record, slot) in bytes.as_chunks::<RECORD_LENGTH>().0.iter().zip(0u64..) {
             let view = Slot::new(record);
@@ -115,8 +115,6 @@ impl Snapshot {
                 }
                 continue;
             }
-            let packed = view.packed().ok_or(malformed("a record has a status that does not exist"))?;
-            let attributes = packed.attributes();
             let digest = record.get(..RECORD_LENGTH - ATTRIBUTES_LENGTH);
             if previous.is_some() && previous >= digest {
                 return Err(malformed("records are not in the order of their digests"));
@@ -125,6 +123,17 @@ impl Snapshot {
             if slot != home.max(next) {
                 return Err(malformed("a record does not stand in the first free slot from its home"));
             }
+            longest = longest.max(slot - home);
+            (previous, next) = (digest, slot + 1);
+            records += 1;
+            if header.is_delta() && view.is_removed() {
+                if !view.is_bare_removal() || length != Some(0) {
+                    return Err(malformed("a removed key has an id, or more that it may not have"));
+                }
+                continue;
+            }
+            let packed = view.packed().ok_or(malformed("a record has a status that does not exist"))?;
+            let attributes = packed.attributes();
             let Some(bounds) = self.fits(&attributes, &bounds) else {
                 return Err(malformed("a record names something that does not exist"));
             };
@@ -134,12 +143,11 @@ impl Snapshot {
                 return Err(malformed("a record's id tag is not that of its id"));
             }
             id_end += id.len() as u64;
-            longest = longest.max(slot - home);
-            (previous, next) = (digest, slot + 1);
-            records += 1;
+            ids += 1;
             bound += u64::from(bounds.bound);
         }
         let as_stated = records == header.records
+            && ids == header.section(Kind::Ids).items
             && longest == header.longest_displacement
             && id_end == self.ids_length()
             && unused.iter().all(|&length| length == 0)

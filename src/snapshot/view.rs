@@ -3,6 +3,8 @@
 
 use super::pages::Pages;
 use crate::digest::Digest;
+#[cfg(feature = "build")]
+use crate::format::header::Kind;
 use crate::format::header::{Header, Section};
 use crate::format::record::{Attributes, Packed, RECORD_LENGTH, Slot};
 use crate::format::table::Table;
@@ -12,6 +14,7 @@ use crate::request::address::in_ranges;
 use hashbrown::HashMap;
 use std::net::IpAddr;
 use std::ops::Range;
+use std::sync::Arc;
 use thiserror::Error;
 
 /// A page that was read from is not the page that was written, or a record says what cannot be.
@@ -71,9 +74,10 @@ pub struct Snapshot {
     pub(super) pages: Pages,
     pub(super) header: Header,
     pub(super) hash: [u8; HASH_LENGTH],
-    pub(super) realms: Vec<Realm>,
-    pub(super) credentials: Vec<CredentialPlace>,
-    pub(super) peppers: Vec<PepperEntry>,
+    // Shared with the deltas that are laid over it, which have the same.
+    pub(super) realms: Arc<[Realm]>,
+    pub(super) credentials: Arc<[CredentialPlace]>,
+    pub(super) peppers: Arc<[PepperEntry]>,
     pub(super) scope_numbers: HashMap<Box<str>, u32>,
     pub(super) tables: Tables,
     pub(super) index: Section,
@@ -112,6 +116,13 @@ impl Snapshot {
     /// The realms, in the order of their names.
     pub fn realms(&self) -> &[Realm] {
         &self.realms
+    }
+
+    /// The text of the section *realms*.
+    #[cfg(feature = "build")]
+    pub(crate) fn realms_text(&self) -> Result<&[u8], Damaged> {
+        let section = self.header.section(Kind::Realms);
+        self.bytes(&section, 0..section.length).ok_or_else(|| self.damaged())
     }
 
     /// The peppers that its digests were made with.
@@ -179,7 +190,7 @@ impl Snapshot {
     }
 
     #[inline]
-    fn bytes(&self, section: &Section, range: Range<u64>) -> Option<&[u8]> {
+    pub(super) fn bytes(&self, section: &Section, range: Range<u64>) -> Option<&[u8]> {
         if range.end > section.length {
             return None;
         }
@@ -188,7 +199,7 @@ impl Snapshot {
 
     /// Remembers that a record said what cannot be.
     #[cold]
-    fn damaged(&self) -> Damaged {
+    pub(super) fn damaged(&self) -> Damaged {
         self.pages.mark_damaged();
         Damaged
     }
@@ -199,6 +210,14 @@ impl Snapshot {
     /// neighbours in memory.
     #[inline(always)]
     pub fn find(&self, digest: &Digest) -> Result<Option<Entry>, Damaged> {
+        let Some((slot, record)) = self.locate(digest)? else { return Ok(None) };
+        let packed = record.packed().ok_or_else(|| self.damaged())?;
+        Ok(Some(Entry { slot, packed }))
+    }
+
+    /// The slot that the record with that digest stands in, whatever it says.
+    #[inline(always)]
+    pub(super) fn locate(&self, digest: &Digest) -> Result<Option<(u32, Slot<'_>)>, Damaged> {
         let prefix = digest.prefix();
         let first = home(prefix, self.header.capacity);
         let last = (first + self.header.longest_displacement + 1).min(self.index.items);
@@ -212,8 +231,7 @@ impl Snapshot {
             }
             // Records with the same first eight bytes stand side by side; random digests have none.
             if found == prefix && record.digest().as_ref() == Some(digest) {
-                let packed = record.packed().ok_or_else(|| self.damaged())?;
-                return Ok(Some(Entry { slot: first as u32 + at as u32, packed }));
+                return Ok(Some((first as u32 + at as u32, record)));
             }
         }
         Ok(None)
@@ -228,20 +246,28 @@ impl Snapshot {
         self.pages.bytes().prefetch(offset, PREFETCHED);
     }
 
-    /// The record in that slot; `None` for a free one.
-    pub(super) fn entry(&self, slot: u32) -> Result<Option<Entry>, Damaged> {
+    fn slot(&self, slot: u32) -> Result<Slot<'_>, Damaged> {
         let start = u64::from(slot) * RECORD_LENGTH as u64;
         let bytes = self.bytes(&self.index, start..start + RECORD_LENGTH as u64);
-        let record =
-            bytes.and_then(|bytes| bytes.first_chunk()).map(Slot::new).ok_or_else(|| self.damaged())?;
-        if record.is_free() {
+        bytes.and_then(|bytes| bytes.first_chunk()).map(Slot::new).ok_or_else(|| self.damaged())
+    }
+
+    /// The digest of that record.
+    pub(crate) fn digest(&self, entry: &Entry) -> Result<Digest, Damaged> {
+        self.slot(entry.slot)?.digest().ok_or_else(|| self.damaged())
+    }
+
+    /// The key whose record stands in that slot; `None` for a free one, and for a key that is gone.
+    pub(super) fn entry(&self, slot: u32) -> Result<Option<Entry>, Damaged> {
+        let record = self.slot(slot)?;
+        if record.is_free() || (self.header.is_delta() && record.is_removed()) {
             return Ok(None);
         }
         let packed = record.packed().ok_or_else(|| self.damaged())?;
         Ok(Some(Entry { slot, packed }))
     }
 
-    /// Every record, in the order of the index.
+    /// Every key, in the order of the index.
     pub fn entries(&self) -> impl Iterator<Item = Result<Entry, Damaged>> {
         (0..u32::try_from(self.index.items).unwrap_or(u32::MAX))
             .filter_map(|slot| self.entry(slot).transpose())
@@ -249,11 +275,7 @@ impl Snapshot {
 
     /// How far the record stands from its home, in records.
     pub fn displacement(&self, entry: &Entry) -> Result<u64, Damaged> {
-        let start = u64::from(entry.slot) * RECORD_LENGTH as u64;
-        let bytes = self.bytes(&self.index, start..start + RECORD_LENGTH as u64);
-        let record =
-            bytes.and_then(|bytes| bytes.first_chunk()).map(Slot::new).ok_or_else(|| self.damaged())?;
-        let home = home(record.prefix(), self.header.capacity);
+        let home = home(self.slot(entry.slot)?.prefix(), self.header.capacity);
         u64::from(entry.slot).checked_sub(home).ok_or_else(|| self.damaged())
     }
 

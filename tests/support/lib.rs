@@ -5,11 +5,14 @@ pub mod ask;
 pub mod forge;
 pub mod fuzz;
 
-use keyward::build::{Collection, Source, Stamp};
+use keyward::build::{BuildError, Changes, Collection, Source, Stamp};
+use keyward::digest::Digest;
 use keyward::engine::{Engine, Options};
 use keyward::keyring::Keyring;
+use keyward::memory::Bytes;
 use keyward::realm::Configuration;
 use keyward::request::{Peer, Request};
+use keyward::snapshot::{Check, Snapshot};
 use keyward::time::Timestamp;
 use std::io::Cursor;
 use std::num::NonZero;
@@ -169,6 +172,26 @@ pub fn build(configuration: &str, keyring_text: &str, keys: &str, stamp: Stamp) 
     output.into_inner()
 }
 
+/// A delta on the snapshot `base` with these changes, a JSON object a line.
+pub fn build_delta(
+    base: &[u8],
+    configuration: &str,
+    keyring_text: &str,
+    changes: &str,
+    removed: impl IntoIterator<Item = Digest>,
+    stamp: Stamp,
+) -> Result<Vec<u8>, BuildError> {
+    let configuration =
+        Configuration::read(configuration, "keyward.toml").expect("the configuration is sound");
+    let base = Snapshot::open(Bytes::owned(base.to_vec()), Check::Whole).expect("the base is good");
+    let source = Source { name: "changes.jsonl", threads: NonZero::new(1), progress: &|_| {} };
+    let keyring = keyring(keyring_text);
+    let changes = Changes::read(&base, &configuration, &keyring, changes.as_bytes(), removed, &source)?;
+    let mut output = Cursor::new(Vec::new());
+    changes.write(stamp, &mut output, &|_| {})?;
+    Ok(output.into_inner())
+}
+
 /// What a snapshot of that generation says of itself.
 pub const fn stamp(generation: u64) -> Stamp {
     Stamp { generation, created: 0, max_age: 0 }
@@ -177,6 +200,23 @@ pub const fn stamp(generation: u64) -> Stamp {
 /// The fixture's snapshot.
 pub fn snapshot() -> Vec<u8> {
     build(CONFIGURATION, KEYRING, KEYS, stamp(1))
+}
+
+/// What has changed in the fixture's keys: one is revoked, one gets another secret, one is gone, two are new, in one
+/// of which everything is new.
+pub const CHANGES: &str = r#"
+{"realm":"shop","id":"reader","key":"sk_live_0000000000000001","tenant":"acme","environment":"live","scopes":["orders:read"],"status":"revoked"}
+{"realm":"shop","id":"slow","key":"sk_live_0000000000000004","environment":"live","status":"removed"}
+{"realm":"shop","id":"slow","key":"sk_live_0000000000000014","environment":"live","rate_limit":"wide","scopes":["orders:read"]}
+{"realm":"shop","id":"past","key":"sk_live_0000000000000007","environment":"live","status":"removed"}
+{"realm":"shop","id":"newest","key":"sk_test_0000000000000015","tenant":"quay","environment":"test","scopes":["admin","parcels:read"],"allow_ips":["203.0.113.0/24","2001:db8:1::/48"]}
+{"realm":"hub","id":"reserve","basic":{"id":"reserve","secret":"another"},"tenant":"acme","scopes":["read"]}
+{"realm":"hub","id":"batch","basic":{"id":"batch","secret":"p\u00e4ss"},"status":"removed"}
+"#;
+
+/// The fixture's delta, on [`snapshot`].
+pub fn delta() -> Vec<u8> {
+    build_delta(&snapshot(), CONFIGURATION, KEYRING, CHANGES.trim_start(), [], stamp(2)).expect("it is sound")
 }
 
 /// How the tests open: a table of limits that is quickly made.

@@ -1,23 +1,23 @@
 //! What was found in a snapshot, for people and for programs.
 
-use super::Census;
+use super::signed::Signed;
+use super::{Census, Look, Over};
 use crate::output::visible;
 use crate::table::Table;
 use crate::units::rough;
 use indicatif::HumanCount;
 use keyward::format::header::{Kind, Section};
 use keyward::record::Status;
-use keyward::snapshot::Snapshot;
 use serde_json::{Value, json};
 use std::io::{self, Write};
-use std::path::Path;
 
 /// What was found.
 pub(super) struct Report<'a> {
-    pub(super) path: &'a Path,
-    pub(super) snapshot: &'a Snapshot,
+    pub(super) look: &'a Look<'a>,
     /// Each section, and whether its hash is right.
     pub(super) sections: &'a [(Section, bool)],
+    /// Who signed it.
+    pub(super) signed: &'a Signed<'a>,
     /// `None` where the snapshot is damaged: numbers out of it would mean nothing.
     pub(super) census: Option<&'a Census>,
     pub(super) now: u64,
@@ -40,18 +40,18 @@ fn stated(number: u64) -> Option<u64> {
 
 impl Report<'_> {
     fn realm_name(&self, number: u16) -> &str {
-        self.snapshot.realms().get(usize::from(number)).map_or("", |realm| &realm.name)
+        self.look.file.realms().get(usize::from(number)).map_or("", |realm| &realm.name)
     }
 
     fn environment_name(&self, realm: u16, number: u8) -> Option<&str> {
-        let realm = self.snapshot.realms().get(usize::from(realm))?;
+        let realm = self.look.file.realms().get(usize::from(realm))?;
         realm.environments.get(usize::from(number.checked_sub(1)?)).map(String::as_str)
     }
 
     /// Keys by realm, environment and status; a realm without keys is there too.
     fn rows(&self, census: &Census) -> Vec<(&str, Option<&str>, [u64; Status::ALL.len()])> {
         let mut rows = Vec::new();
-        for (number, realm) in (0..).zip(self.snapshot.realms()) {
+        for (number, realm) in (0..).zip(self.look.file.realms()) {
             let before = rows.len();
             for ((_, environment), counts) in census.counts.range((number, 0)..=(number, u8::MAX)) {
                 rows.push((self.realm_name(number), self.environment_name(number, *environment), *counts));
@@ -64,7 +64,7 @@ impl Report<'_> {
     }
 
     pub(super) fn write_json(&self, output: &mut impl Write) -> io::Result<()> {
-        let header = self.snapshot.header();
+        let (header, file) = (self.look.header, self.look.file.header());
         let sections = self.sections.iter().map(|(section, good)| {
             json!({
                 "name": section_name(section.kind),
@@ -75,20 +75,23 @@ impl Report<'_> {
             })
         });
         let mut object = json!({
-            "path": self.path.to_string_lossy(),
-            "ok": self.census.is_some(),
-            "version": format!("{}.{}", keyward::format::header::MAJOR, header.minor),
+            "path": self.look.path.to_string_lossy(),
+            "ok": self.census.is_some() && !matches!(self.look.over, Over::Refused(_)),
+            "version": format!("{}.{}", keyward::format::header::MAJOR, file.minor),
             "generation": header.generation,
             "base_generation": stated(header.base_generation),
             "created": stated(header.created),
             "max_age": stated(header.max_age),
-            "bytes": header.file_length,
-            "keys": header.records,
-            "load": ratio(header.records, header.capacity),
-            "longest_displacement": header.longest_displacement,
-            "bytes_per_key": (header.records != 0).then(|| ratio(header.file_length, header.records)),
-            "peppers": self.snapshot.peppers().iter().map(|pepper| pepper.id).collect::<Vec<_>>(),
-            "realms": self.snapshot.realms().iter().map(|realm| realm.name.as_str()).collect::<Vec<_>>(),
+            "bytes": file.file_length,
+            "keys": header.keys(),
+            "delta": self.delta(),
+            "load": ratio(file.records, file.capacity),
+            "longest_displacement": file.longest_displacement,
+            "bytes_per_key": (file.records != 0).then(|| ratio(file.file_length, file.records)),
+            "signatures": self.signed.to_json(),
+            "accepted": self.signed.verdict().map(|verdict| verdict.is_ok()),
+            "peppers": self.look.file.peppers().iter().map(|pepper| pepper.id).collect::<Vec<_>>(),
+            "realms": self.look.file.realms().iter().map(|realm| realm.name.as_str()).collect::<Vec<_>>(),
             "sections": sections.collect::<Vec<_>>(),
         });
         if let Some(census) = self.census {
@@ -103,7 +106,7 @@ impl Report<'_> {
             let soonest =
                 soonest.map(|(at, realm, id)| json!({ "realm": realm, "id": id, "expires_at": at }));
             object["counts"] = counts.collect();
-            object["mean_displacement"] = ratio(census.displacement_sum, header.records).into();
+            object["mean_displacement"] = ratio(census.displacement_sum, census.keys).into();
             object["expired"] = census.expired.into();
             object["expiring"] =
                 json!({ "days": self.days, "keys": census.expiring, "soonest": soonest.collect::<Vec<_>>() });
@@ -119,13 +122,59 @@ impl Report<'_> {
         self.write_expiring(census, output)
     }
 
+    /// The delta, for programs.
+    fn delta(&self) -> Value {
+        let told = self.look.delta.map(|delta| {
+            let header = delta.header();
+            json!({
+                "generation": header.generation,
+                "base_generation": header.base_generation,
+                "bytes": header.file_length,
+                "added_or_changed": delta.live(),
+                "removed": delta.removed(),
+                "stale": false,
+            })
+        });
+        match (told, self.look.over) {
+            (Some(told), _) => told,
+            (None, Over::Stale(generation)) => json!({ "generation": generation, "stale": true }),
+            (None, Over::Refused(error)) => json!({ "error": error }),
+            (None, _) => Value::Null,
+        }
+    }
+
+    /// The delta, for people.
+    fn delta_row(&self) -> Option<String> {
+        let told = self.look.delta.map(|delta| {
+            format!(
+                "{} added or changed, {} removed on generation {}, {} bytes",
+                HumanCount(delta.live()),
+                HumanCount(delta.removed()),
+                delta.header().base_generation,
+                HumanCount(delta.header().file_length)
+            )
+        });
+        match (told, self.look.over) {
+            (Some(told), _) => Some(told),
+            (None, Over::Stale(generation)) => {
+                Some(format!("of generation {generation}: stale, passed over"))
+            }
+            (None, Over::Refused(_)) => Some("REFUSED".to_owned()),
+            (None, _) => None,
+        }
+    }
+
     fn write_header(&self, output: &mut impl Write) -> io::Result<()> {
-        let header = self.snapshot.header();
+        let (header, file) = (self.look.header, self.look.file.header());
         let mut table = Table::default();
         let mut row = |name: &str, value: String| table.row([name.to_owned(), value]);
-        row("snapshot", visible(&self.path.to_string_lossy()));
-        row("version", format!("{}.{}", keyward::format::header::MAJOR, header.minor));
+        let name = if matches!(self.look.over, Over::Itself) { "delta" } else { "snapshot" };
+        row(name, visible(&self.look.path.to_string_lossy()));
+        row("version", format!("{}.{}", keyward::format::header::MAJOR, file.minor));
         row("generation", header.generation.to_string());
+        if let Some(told) = self.delta_row() {
+            row(if name == "delta" { "changes" } else { "delta" }, told);
+        }
         row(
             "created",
             match header.created {
@@ -144,16 +193,20 @@ impl Report<'_> {
                 age => format!("{age} s ({})", rough(age)),
             },
         );
-        let peppers: Vec<_> = self.snapshot.peppers().iter().map(|pepper| pepper.id.to_string()).collect();
+        row("signed by", self.signed.by());
+        if let Some(told) = self.signed.told() {
+            row("keyring", told);
+        }
+        let peppers: Vec<_> = self.look.file.peppers().iter().map(|pepper| pepper.id.to_string()).collect();
         row("peppers", if peppers.is_empty() { "none".to_owned() } else { peppers.join(", ") });
-        row("length", format!("{} bytes", HumanCount(header.file_length)));
-        row("keys", HumanCount(header.records).to_string());
-        if header.records != 0 {
-            row("bytes per key", format!("{:.1}", ratio(header.file_length, header.records)));
-            row("load", format!("{:.3}", ratio(header.records, header.capacity)));
-            let mean = self.census.map(|census| ratio(census.displacement_sum, header.records));
+        row("length", format!("{} bytes", HumanCount(file.file_length)));
+        row("keys", HumanCount(header.keys()).to_string());
+        if file.records != 0 {
+            row("bytes per key", format!("{:.1}", ratio(file.file_length, file.records)));
+            row("load", format!("{:.3}", ratio(file.records, file.capacity)));
+            let mean = self.census.map(|census| ratio(census.displacement_sum, census.keys));
             let mean = mean.map(|mean| format!(", mean {mean:.2}")).unwrap_or_default();
-            row("displacement", format!("longest {}{mean}", header.longest_displacement));
+            row("displacement", format!("longest {}{mean}", file.longest_displacement));
         }
         table.write(output, "")
     }

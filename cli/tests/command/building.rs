@@ -24,7 +24,7 @@ fn a_build_in_a_pipe_says_one_line_and_nothing_else() {
     let line = stdout(&built);
     assert_eq!(line.lines().count(), 1);
     assert!(line.starts_with("keys.kwd: 6 keys, 1 realm, "), "{line}");
-    assert!(line.contains("generation 1;"), "{line}");
+    assert!(line.contains("generation 1, signed by "), "{line}");
 }
 
 #[test]

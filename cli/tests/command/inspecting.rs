@@ -13,7 +13,7 @@ fn a_snapshot_is_told_in_full_without_a_keyring() {
     assert_code(&output, 0);
     let found = json(&output);
     assert_eq!((&found["ok"], &found["keys"], &found["generation"]), (&true.into(), &6.into(), &1.into()));
-    assert_eq!((&found["version"], &found["realms"]), (&"1.0".into(), &json!(["shop"])));
+    assert_eq!((&found["version"], &found["realms"]), (&"1.1".into(), &json!(["shop"])));
     assert_eq!(found["bytes"], fs::metadata(shop.path("keys.kwd")).unwrap().len());
     let sections = found["sections"].as_array().unwrap();
     assert_eq!(sections.len(), 11);

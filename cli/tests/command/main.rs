@@ -1,9 +1,11 @@
 //! The command as people and scripts meet it: the real binary, its output and its exit codes.
 
 mod building;
+mod changing;
 mod deciding;
 mod inspecting;
 mod publishing;
 mod showing;
+mod signing;
 mod support;
 mod using;

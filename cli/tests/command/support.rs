@@ -93,6 +93,10 @@ impl Shop {
         self.folder.path().join(name)
     }
 
+    pub(crate) fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.path(name)).unwrap()
+    }
+
     pub(crate) fn write(&self, name: &str, text: &str) {
         fs::write(self.path(name), text).unwrap();
     }
@@ -173,3 +177,16 @@ pub(crate) fn assert_refused(output: &Output, code: i32, message: &str) {
     assert_code(output, code);
     assert!(stderr(output).contains(message), "{:?} is not in {:?}", message, stderr(output));
 }
+
+/// The arguments of a build of a delta.
+pub(crate) const BUILD_DELTA: [&str; 9] = [
+    "build",
+    "--config",
+    "keyward.toml",
+    "--keyring",
+    "keyring.toml",
+    "--keys",
+    "changes.jsonl",
+    "--delta-on",
+    "keys.kwd",
+];

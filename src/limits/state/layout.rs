@@ -21,8 +21,7 @@ pub(super) const MAGIC: u64 = u64::from_le_bytes(*b"KEYWARD\x01");
 /// The version that this code reads and writes. It changes with anything on this page.
 pub(super) const VERSION: u64 = 1;
 
-/// Words of the header's page. Words 64 to 191 are kept for the highest generation that was seen of each
-/// snapshot; they are zero, as is everything that is not named here.
+/// Words of the header's page. What is not named here is zero.
 pub(super) const HEADER: usize = 512;
 /// Words of the header that never change, and the last of them, which is a hash of those before it.
 const FIXED: usize = 9;
@@ -31,11 +30,20 @@ pub(super) const DISPLACED_LIMITS: usize = 16;
 /// Entries that were given up, whose usage is lost.
 pub(super) const DISPLACED_USAGE: usize = 17;
 
+/// How often a mark was moved back.
+pub(super) const MOVES_BACK: usize = 18;
+
 /// Words of a name: the longest id, and the longest name of a realm, has 255 bytes.
 pub(super) const NAME: usize = 32;
 
-/// Words of a realm's row: its hash, the length of its name, and the name.
+/// Words of a realm's row: its hash, the length of its name, and the name; then two places for marks, its own and
+/// another realm's.
 pub(super) const REALM_ROW: usize = 40;
+/// Where a row's name ends, and its places for marks start.
+pub(super) const MARKS: usize = 2 + NAME;
+/// Words of a mark.
+pub(super) const MARK: usize = 3;
+const _: () = assert!(MARKS + 2 * MARK <= REALM_ROW, "the marks fit into the row");
 /// Words of the outcomes of a realm in one shard: three cache lines.
 pub(super) const OUTCOMES: usize = 24;
 const _: () = assert!(REASONS <= OUTCOMES, "a reason has no place in the outcomes");
@@ -117,6 +125,13 @@ impl Layout {
     pub(super) const fn realm_row(self, row: usize) -> Range<usize> {
         let start = HEADER + row * REALM_ROW;
         start..start + REALM_ROW
+    }
+
+    /// Where the mark of the realm of that row stands, and, in another page of memory, its copy.
+    pub(super) const fn marks(self, row: usize) -> [usize; 2] {
+        let rows = self.realms - 1;
+        let other = if rows == 0 { row } else { 1 + (row + rows / 2) % rows };
+        [self.realm_row(row).start + MARKS, self.realm_row(other).start + MARKS + MARK]
     }
 
     pub(super) const fn outcome(self, shard: usize, row: usize, reason: Reason) -> usize {

@@ -6,6 +6,10 @@
 //! is killed at any instruction leaves nothing that another would have to wait for or mend: at worst the count
 //! of the request that it was at.
 //!
+//! # Generations
+//!
+//! `marks` has the highest generation that was served of each realm, by any process.
+//!
 //! # The table of keys
 //!
 //! With a file, rate limits and usage of a key stand in one cache line (`table` has the rules of its first two
@@ -20,9 +24,11 @@
 //! is in there.
 
 mod layout;
+mod marks;
 mod open;
 pub(super) mod read;
 
+pub use marks::{Mark, Passed};
 pub use open::StateError;
 
 use super::counts::Counts;

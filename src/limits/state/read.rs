@@ -4,6 +4,7 @@ use super::layout::{
     ALLOWED, COLD_COUNTS, COLD_REASONS, DISPLACED_LIMITS, DISPLACED_USAGE, HOT_REASONS, ID, KEY, LAST_USE,
     Layout, SINCE, read_name, realm_hash,
 };
+use super::marks::{self, Mark};
 use super::open::{StateError, open_reader};
 use crate::format::id_place::IdTag;
 use crate::limits::counts::{Counts, REASONS, RealmCounts};
@@ -88,6 +89,14 @@ impl StateReader {
     /// Every key that was used, in the order of the table.
     pub fn keys(&self) -> impl Iterator<Item = KeyUsage> {
         (0..self.layout.slots).filter_map(|slot| self.key(slot))
+    }
+
+    /// The highest generation that was served of each realm, by their names.
+    pub fn marks(&self) -> Vec<(String, Mark)> {
+        let mark = |realm: &String| Some((realm.clone(), marks::read(&self.words, self.layout, realm)?));
+        let mut marks: Vec<_> = self.realms.values().filter_map(mark).collect();
+        marks.sort_by(|(a, _), (b, _)| a.cmp(b));
+        marks
     }
 
     fn key(&self, slot: usize) -> Option<KeyUsage> {
