@@ -1,6 +1,8 @@
 from collections.abc import Sequence
 from typing import Literal, final
 
+from typing_extensions import disjoint_base
+
 from keyward._request import Request
 
 @final
@@ -45,6 +47,7 @@ class Verdict:
         16,383 bytes together."""
     def __bool__(self) -> bool: ...
 
+@disjoint_base
 class Handle:
     @property
     def closed(self) -> bool:
