@@ -28,7 +28,7 @@ builder.set_source(
     include_dirs=[str(INCLUDE), "native"],
     define_macros=[("Py_LIMITED_API", "0x030a0000")],
     py_limited_api=True,
-    extra_compile_args=["-std=gnu11", "-O2", "-fvisibility=hidden", "-Wall", "-Wextra", "-Wno-unused-parameter"],
+    extra_compile_args=["-std=gnu11", "-O2", "-fvisibility=hidden", "-fno-plt", "-Wall", "-Wextra", "-Wno-unused-parameter"],
     # Of the library, nothing is to be seen outside, and nothing is kept that is not called.
     extra_link_args=["-Wl,--exclude-libs,ALL", "-Wl,--gc-sections", "-Wl,--strip-all",
                      "-lutil", "-lrt", "-lpthread", "-lm", "-ldl"],

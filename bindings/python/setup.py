@@ -25,8 +25,8 @@ def library() -> Path:
         subprocess.run([ROOT / "scripts/capi.sh"], check=True)
     except subprocess.CalledProcessError:
         sys.exit("keyward: scripts/capi.sh failed; it needs Rust (cargo on the PATH) and a C compiler")
-    target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
-    return target / "release/libkeyward.a"
+    # cargo, too, takes a relative folder to be that of the checkout, where scripts/capi.sh runs it.
+    return ROOT / os.environ.get("CARGO_TARGET_DIR", "target") / "release/libkeyward.a"
 
 
 class Build(build_ext):

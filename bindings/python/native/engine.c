@@ -44,7 +44,7 @@ static PyObject *decide(PyObject *self, marshalled *call, const keyward_bytes *k
 static int fields_of(PyObject *request, PyObject *fields[FIELDS])
 {
     Py_ssize_t at;
-    if (!PyObject_TypeCheck(request, request_type) || PyTuple_Size(request) != FIELDS) {
+    if ((Py_TYPE(request) != request_type && !PyType_IsSubtype(Py_TYPE(request), request_type)) || PyTuple_Size(request) != FIELDS) {
         PyErr_Clear();
         PyErr_SetString(PyExc_TypeError, "request has to be a keyward.Request");
         return -1;

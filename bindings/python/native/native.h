@@ -18,6 +18,13 @@
 /* What Verdict.scopes has room for; nobody knows how long a key's list is. */
 #define SCOPES_CAPACITY 16384
 
+/* In the limited API a check of a type is a call; of what nearly everything is, it need not be. */
+#define IS(object, type, check) (Py_TYPE(object) == &(type) || check(object))
+#define IS_BYTES(object) IS(object, PyBytes_Type, PyBytes_Check)
+#define IS_TEXT(object) IS(object, PyUnicode_Type, PyUnicode_Check)
+#define IS_LIST(object) IS(object, PyList_Type, PyList_Check)
+#define IS_TUPLE(object) IS(object, PyTuple_Type, PyTuple_Check)
+
 /* The fields of keyward.Request, in its order. */
 enum field {
     FIELD_REALM,

@@ -42,16 +42,16 @@ static int plain(PyObject *object, keyward_bytes *into)
 
 int text(PyObject *object, keyward_bytes *into, const char *what)
 {
-    if (!PyUnicode_Check(object))
+    if (!IS_TEXT(object))
         return wrong_type(what, "str", object);
     return utf8(object, into, what);
 }
 
 int octets(PyObject *object, keyward_bytes *into, const char *what)
 {
-    if (PyBytes_Check(object))
+    if (IS_BYTES(object))
         return plain(object, into);
-    if (!PyUnicode_Check(object))
+    if (!IS_TEXT(object))
         return wrong_type(what, "str or bytes", object);
     return utf8(object, into, what);
 }
@@ -60,9 +60,9 @@ int octets(PyObject *object, keyward_bytes *into, const char *what)
 static int header_text(marshalled *request, PyObject *object, keyward_bytes *into, const char *what)
 {
     PyObject *encoded;
-    if (PyBytes_Check(object))
+    if (IS_BYTES(object))
         return plain(object, into);
-    if (!PyUnicode_Check(object))
+    if (!IS_TEXT(object))
         return wrong_type(what, "bytes or str", object);
     if (utf8(object, into, what) < 0)
         return -1;
@@ -84,20 +84,20 @@ static int header_text(marshalled *request, PyObject *object, keyward_bytes *int
     return plain(encoded, into);
 }
 
-/* The length of a list or a tuple; -1 with an exception where it is neither. */
+/* The length of a list or a tuple, tuples first: pairs are; -1 with an exception where it is neither. */
 static Py_ssize_t length_of(PyObject *sequence, const char *what, const char *expected)
 {
-    if (PyList_Check(sequence))
-        return PyList_Size(sequence);
-    if (PyTuple_Check(sequence))
+    if (IS_TUPLE(sequence))
         return PyTuple_Size(sequence);
+    if (IS_LIST(sequence))
+        return PyList_Size(sequence);
     return wrong_type(what, expected, sequence);
 }
 
 /* Borrowed. */
 static PyObject *item(PyObject *sequence, Py_ssize_t index)
 {
-    return PyList_Check(sequence) ? PyList_GetItem(sequence, index) : PyTuple_GetItem(sequence, index);
+    return IS_TUPLE(sequence) ? PyTuple_GetItem(sequence, index) : PyList_GetItem(sequence, index);
 }
 
 static int marshal_headers(marshalled *into, PyObject *list)
