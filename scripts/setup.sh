@@ -6,6 +6,7 @@
 #   scripts/setup.sh              what `make test` needs
 #   scripts/setup.sh nginx        what the nginx module and its demo need, without the cargo commands
 #   scripts/setup.sh bench-nginx  that, and what keyward is compared with in nginx
+#   scripts/setup.sh python       what the Python package, its demo and its measurements need
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -55,18 +56,23 @@ if [ "$purpose" = test ]; then
   have strace || packages+=(strace)        # the test that a verify makes no system call
 fi
 # The nginx module and its tests.
-[ -x /usr/sbin/nginx ] || packages+=(nginx)
-[ -e /usr/share/nginx/src/conf_flags ] || packages+=(nginx-dev)
+if [ "$purpose" != python ]; then
+  [ -x /usr/sbin/nginx ] || packages+=(nginx)
+  [ -e /usr/share/nginx/src/conf_flags ] || packages+=(nginx-dev)
+  compgen -G '/usr/lib/*/faketime/libfaketime.so.1' >/dev/null || packages+=(libfaketime) # the vectors' clock
+fi
+# Its and the Python package's.
 have make || packages+=(make)
 have curl || packages+=(curl)            # HTTP/2
 have openssl || packages+=(openssl)      # a certificate for TLS
 have wrk || packages+=(wrk)              # load
-compgen -G '/usr/lib/*/faketime/libfaketime.so.1' >/dev/null || packages+=(libfaketime) # the vectors' clock
 if [ "$purpose" = bench-nginx ]; then
   [ -e /usr/lib/nginx/modules/ngx_http_lua_module.so ] || packages+=(libnginx-mod-http-lua)
   have go || packages+=(golang-go)
 fi
 python3 -c 'import ensurepip, venv' 2>/dev/null || packages+=(python3 python3-venv)
+# Python's headers, for bindings/python.
+[ -e "$(python3 -c 'import sysconfig; print(sysconfig.get_path("include"))' 2>/dev/null)/Python.h" ] || packages+=(python3-dev)
 if [ ${#packages[@]} -gt 0 ]; then
   if have apt-get; then
     say "installing ${packages[*]}"
@@ -90,13 +96,14 @@ else
   fail "cargo is missing: install Rust 1.95 or later, with rustup or otherwise"
 fi
 
-# Python: blake3, which the second reader of the snapshot format checks hashes with.
+# Python: what scripts/requirements.txt says, and again where it says something else by now.
 python=$tools/venv/bin/python
-if ! "$python" -c 'import blake3' 2>/dev/null; then
-  say "making a Python environment with blake3"
+if ! cmp -s scripts/requirements.txt "$tools/venv/requirements.txt"; then
+  say "making a Python environment with the packages of scripts/requirements.txt"
   mkdir -p "$tools"
-  { python3 -m venv --clear "$tools/venv" && "$python" -m pip install --quiet -r scripts/requirements.txt; } \
-    || fail "no Python environment with the package blake3 in $tools/venv"
+  { python3 -m venv --clear "$tools/venv" && "$python" -m pip install --quiet -r scripts/requirements.txt \
+    && cp scripts/requirements.txt "$tools/venv/requirements.txt"; } \
+    || fail "no Python environment with the packages of scripts/requirements.txt in $tools/venv"
 fi
 
 # cargo_tool NAME VERSION: a cargo subcommand of exactly that version.
