@@ -427,7 +427,7 @@ func bytesOf(bytes []byte) *C.uint8_t {
 }
 
 func (l *lists) pointers() (*C.uint64_t, *C.char) {
-	if l == nil || len(l.lengths) == 0 {
+	if len(l.lengths) == 0 {
 		return nil, nil
 	}
 	if len(l.texts) == 0 {
@@ -436,8 +436,8 @@ func (l *lists) pointers() (*C.uint64_t, *C.char) {
 	return (*C.uint64_t)(unsafe.Pointer(&l.lengths[0])), (*C.char)(unsafe.Pointer(&l.texts[0]))
 }
 
-func (h *handle) verify(c *call, v *Verdict) Status {
-	lengths, texts := c.lists.pointers()
+func (h *handle) verify(c *call, l *lists, v *Verdict) Status {
+	lengths, texts := l.pointers()
 	status := Status(C.kw_verify(h.engine, C.uint32_t(c.flags), C.uint32_t(c.family), truth(c.hasEnvironment), c.realm, c.method,
 		c.path, c.host, c.peer, c.environment, lengths, texts, C.size_t(c.headers), C.size_t(c.scopes),
 		C.uint64_t(c.seconds), C.uint32_t(c.nanoseconds), (*C.kw_verdict)(unsafe.Pointer(&v.raw))))
@@ -458,8 +458,8 @@ func (h *handle) verifyKey(realm, key string, flags uint32, v *Verdict) Status {
 	return status
 }
 
-func (h *handle) verifyKeyOf(key string, c *call, v *Verdict) Status {
-	lengths, texts := c.lists.pointers()
+func (h *handle) verifyKeyOf(key string, c *call, l *lists, v *Verdict) Status {
+	lengths, texts := l.pointers()
 	status := Status(C.kw_verify_key_of(h.engine, key, C.uint32_t(c.flags), C.uint32_t(c.family), truth(c.hasEnvironment),
 		c.realm, c.method, c.path, c.host, c.peer, c.environment, lengths, texts, C.size_t(c.headers), C.size_t(c.scopes),
 		C.uint64_t(c.seconds), C.uint32_t(c.nanoseconds), (*C.kw_verdict)(unsafe.Pointer(&v.raw))))
@@ -470,8 +470,8 @@ func (h *handle) verifyKeyOf(key string, c *call, v *Verdict) Status {
 	return status
 }
 
-func (h *handle) issueToken(c *call, o *TokenOptions, v *Verdict) (string, error) {
-	lengths, texts := c.lists.pointers()
+func (h *handle) issueToken(c *call, l *lists, o *TokenOptions, v *Verdict) (string, error) {
+	lengths, texts := l.pointers()
 	var said C.keyward_error
 	var length C.size_t
 	token := make([]byte, tokenSize)

@@ -85,6 +85,12 @@ func Open(snapshot, keyring string, options *Options) (*Engine, error) {
 	if options == nil {
 		options = &Options{}
 	}
+	if snapshot == "" {
+		return nil, newError("open", ErrNotFound, "no snapshot is named: give the path of one")
+	}
+	if keyring == "" {
+		return nil, newError("open", ErrNotFound, noKeyring)
+	}
 	return opened(openFile(snapshot, keyring, options))
 }
 
@@ -93,8 +99,13 @@ func OpenBytes(snapshot []byte, keyring string, options *Options) (*Engine, erro
 	if options == nil {
 		options = &Options{}
 	}
+	if keyring == "" {
+		return nil, newError("open", ErrNotFound, noKeyring)
+	}
 	return opened(openBytes(snapshot, keyring, options))
 }
+
+const noKeyring = "no keyring is named: give the path of one"
 
 func opened(h *handle, err error) (*Engine, error) {
 	if err != nil {

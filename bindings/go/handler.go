@@ -12,10 +12,9 @@ import (
 //
 // A snapshot that lacks the realm refuses every request with 503: ask [Engine.CheckRealm] before serving.
 func Handler(engine *Engine, realm string, options ...Option) func(http.Handler) http.Handler {
-	s := &settings{}
-	s.apply(options)
+	s := settingsOf(options)
 	return func(next http.Handler) http.Handler {
-		return &guard{engine: engine, realm: realm, settings: s, next: next}
+		return &guard{engine: engine, realm: realm, settings: &s, next: next}
 	}
 }
 

@@ -27,7 +27,7 @@ func newLists() *lists {
 
 // free wipes nothing: the request's own memory has the same credentials, for as long as the garbage collector likes.
 func (l *lists) free() {
-	if l != nil && cap(l.texts) <= keptBytes && cap(l.lengths) <= keptTexts {
+	if cap(l.texts) <= keptBytes && cap(l.lengths) <= keptTexts {
 		listPool.Put(l)
 	}
 }

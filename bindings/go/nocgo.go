@@ -26,10 +26,12 @@ type handle struct{}
 func openFile(string, string, *Options) (*handle, error)  { return nil, newError("open", ErrNoCgo, "") }
 func openBytes([]byte, string, *Options) (*handle, error) { return nil, newError("open", ErrNoCgo, "") }
 
-func (*handle) verify(*call, *Verdict) Status                                  { return ErrNoCgo }
-func (*handle) verifyKey(string, string, uint32, *Verdict) Status              { return ErrNoCgo }
-func (*handle) verifyKeyOf(string, *call, *Verdict) Status                     { return ErrNoCgo }
-func (*handle) issueToken(*call, *TokenOptions, *Verdict) (string, error)      { return "", ErrNoCgo }
+func (*handle) verify(*call, *lists, *Verdict) Status              { return ErrNoCgo }
+func (*handle) verifyKey(string, string, uint32, *Verdict) Status  { return ErrNoCgo }
+func (*handle) verifyKeyOf(string, *call, *lists, *Verdict) Status { return ErrNoCgo }
+func (*handle) issueToken(*call, *lists, *TokenOptions, *Verdict) (string, error) {
+	return "", ErrNoCgo
+}
 func (*handle) render(string, *Verdict, string, []byte, *layout) (int, Status) { return 0, ErrNoCgo }
 func (*handle) reload() (bool, error)                                          { return false, ErrNoCgo }
 func (*handle) replaceBytes([]byte) (bool, error)                              { return false, ErrNoCgo }

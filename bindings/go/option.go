@@ -105,7 +105,8 @@ type settings struct {
 	report         func(*http.Request, Verdict, error)
 }
 
-func (s *settings) apply(options []Option) {
+// settingsOf goes by value for the reason that received does.
+func settingsOf(options []Option) (s settings) {
 	for i := range options {
 		o := &options[i]
 		switch o.kind {
@@ -135,4 +136,12 @@ func (s *settings) apply(options []Option) {
 			s.hide = true
 		}
 	}
+	return s
+}
+
+func (s *settings) now() (time.Time, bool) {
+	if s.clock != nil {
+		return s.clock(), true
+	}
+	return s.time, s.hasTime
 }

@@ -4,7 +4,6 @@ import (
 	"net"
 	"net/http"
 	"strings"
-	"time"
 )
 
 // Request is a request from elsewhere than net/http, as it was received. [Engine.Verify] takes an *http.Request.
@@ -29,7 +28,7 @@ type Header struct {
 	Name, Value string
 }
 
-// call is a request on its way to C.
+// call is a request on its way to C, without its lists.
 type call struct {
 	flags, family   uint32
 	realm           string
@@ -39,7 +38,6 @@ type call struct {
 	peer            string
 	environment     string
 	hasEnvironment  bool
-	lists           *lists
 	headers, scopes int
 	seconds         uint64
 	nanoseconds     uint32
@@ -58,8 +56,7 @@ func (e *Engine) Verify(r *http.Request, realm string, options ...Option) (verdi
 		err = e.verify(r, realm, &noSettings, &verdict)
 		return verdict, err
 	}
-	var s settings
-	s.apply(options)
+	s := settingsOf(options)
 	err = e.verify(r, realm, &s, &verdict)
 	return verdict, err
 }
@@ -72,12 +69,12 @@ func (e *Engine) verify(r *http.Request, realm string, s *settings, verdict *Ver
 	if h == nil {
 		return newError("verify", ErrClosed, "")
 	}
-	var c call
-	if status := c.ofHTTP(r, realm, s); status != statusOK {
-		return newError("verify", status, "")
+	l := newLists()
+	c, status := received(r, realm, s, l)
+	if status == statusOK {
+		status = h.verify(&c, l, verdict)
 	}
-	status := h.verify(&c, verdict)
-	c.lists.free()
+	l.free()
 	if status != statusOK {
 		*verdict = Verdict{}
 		return newError("verify", status, "")
@@ -94,22 +91,23 @@ func (e *Engine) VerifyRequest(r *Request, realm string, options ...Option) (ver
 	if r == nil {
 		return Verdict{}, newError("verify", ErrNoRequest, "")
 	}
-	var s settings
-	s.apply(options)
-	c := call{realm: realm, method: r.Method, path: r.Target, host: r.Host, peer: r.Peer, lists: newLists()}
-	defer c.lists.free()
+	s := settingsOf(options)
+	c := call{realm: realm, method: r.Method, path: r.Target, host: r.Host, peer: r.Peer}
 	if r.TLS {
 		c.flags |= flagTLS
 	}
+	l := newLists()
 	for _, header := range r.Headers {
-		c.lists.add(header.Name)
-		c.lists.add(header.Value)
+		l.add(header.Name)
+		l.add(header.Value)
 	}
 	c.headers = len(r.Headers)
-	if status := c.settle(&s, nil); status != statusOK {
-		return Verdict{}, newError("verify", status, "")
+	c, status := c.settled(&s, nil, l)
+	if status == statusOK {
+		status = h.verify(&c, l, &verdict)
 	}
-	if status := h.verify(&c, &verdict); status != statusOK {
+	l.free()
+	if status != statusOK {
 		return Verdict{}, newError("verify", status, "")
 	}
 	return verdict, nil
@@ -138,41 +136,38 @@ func (e *Engine) VerifyKey(realm, key string, options ...Option) (verdict Verdic
 }
 
 func (h *handle) verifyKeyWith(realm, key string, options []Option, verdict *Verdict) Status {
-	var s settings
-	s.apply(options)
+	s := settingsOf(options)
 	s.unrouted = s.unrouted || !s.routed
-	c := call{realm: realm}
-	if status := c.settle(&s, nil); status != statusOK {
-		return status
+	l := newLists()
+	c, status := call{realm: realm}.settled(&s, nil, l)
+	if status == statusOK {
+		status = h.verifyKeyOf(key, &c, l, verdict)
 	}
-	status := h.verifyKeyOf(key, &c, verdict)
-	c.lists.free()
+	l.free()
 	return status
 }
 
-// ofHTTP takes the request as it was received, and then what the settings say of it.
-func (c *call) ofHTTP(r *http.Request, realm string, s *settings) Status {
+// received takes the request as net/http received it, and then what the settings say of it.
+//
+// A call goes by value here: stored through a pointer, the caller's options would be taken to live on, and be
+// allocated.
+func received(r *http.Request, realm string, s *settings, l *lists) (call, Status) {
 	if r == nil {
-		return ErrNoRequest
+		return call{}, ErrNoRequest
 	}
-	c.realm, c.method, c.host, c.path = realm, r.Method, r.Host, target(r)
+	c := call{realm: realm, method: r.Method, path: target(r), host: r.Host}
 	c.family, c.peer = peer(r)
 	if r.TLS != nil {
 		c.flags = flagTLS
 	}
-	c.lists = newLists()
-	c.headers = c.lists.addHeaders(r.Header)
+	c.headers = l.addHeaders(r.Header)
 	if s == &noSettings {
-		return statusOK
+		return c, statusOK
 	}
-	status := c.settle(s, r)
-	if status != statusOK {
-		c.lists.free()
-	}
-	return status
+	return c.settled(s, r, l)
 }
 
-func (c *call) settle(s *settings, r *http.Request) Status {
+func (c call) settled(s *settings, r *http.Request, l *lists) (call, Status) {
 	switch {
 	case s.hasTLS && s.tls, s.tlsOf != nil && r != nil && s.tlsOf(r):
 		c.flags |= flagTLS
@@ -193,32 +188,19 @@ func (c *call) settle(s *settings, r *http.Request) Status {
 		c.family, c.peer = familyText, s.peer
 	}
 	c.environment, c.hasEnvironment = s.environment, s.hasEnvironment
-	if len(s.scopes) > 0 {
-		if c.lists == nil {
-			c.lists = newLists()
+	for _, scope := range s.scopes {
+		l.add(scope)
+	}
+	c.scopes = len(s.scopes)
+	if now, known := s.now(); known {
+		seconds := now.Unix()
+		if seconds < 0 {
+			return call{}, ErrValue
 		}
-		for _, scope := range s.scopes {
-			c.lists.add(scope)
-		}
-		c.scopes = len(s.scopes)
+		c.flags |= flagHasNow
+		c.seconds, c.nanoseconds = uint64(seconds), uint32(now.Nanosecond())
 	}
-	if s.hasTime {
-		return c.at(s.time)
-	}
-	if s.clock != nil {
-		return c.at(s.clock())
-	}
-	return statusOK
-}
-
-func (c *call) at(now time.Time) Status {
-	seconds := now.Unix()
-	if seconds < 0 {
-		return ErrValue
-	}
-	c.flags |= flagHasNow
-	c.seconds, c.nanoseconds = uint64(seconds), uint32(now.Nanosecond())
-	return statusOK
+	return c, statusOK
 }
 
 // target is the path as the client sent it, still escaped, perhaps with a query behind it.

@@ -26,15 +26,15 @@ func (e *Engine) IssueToken(r *http.Request, realm string, token *TokenOptions, 
 	if token == nil {
 		token = &TokenOptions{}
 	}
-	var s settings
-	s.apply(options)
-	var c call
-	if status := c.ofHTTP(r, realm, &s); status != statusOK {
+	s := settingsOf(options)
+	l := newLists()
+	defer l.free()
+	c, status := received(r, realm, &s, l)
+	if status != statusOK {
 		return "", Verdict{}, newError("issue a token", status, "")
 	}
-	defer c.lists.free()
 	var verdict Verdict
-	text, err := h.issueToken(&c, token, &verdict)
+	text, err := h.issueToken(&c, l, token, &verdict)
 	switch {
 	case err == nil:
 		return text, verdict, nil
