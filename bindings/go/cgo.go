@@ -16,7 +16,7 @@ static keyward_bytes kw_bytes(_GoString_ text)
     return bytes;
 }
 
-// The head of a keyward_verdict, and its texts in one piece: what Go keeps of 8 KB.
+// The head of a keyward_verdict as it stands there, and its texts in one piece: what Go keeps of 8 KB.
 typedef struct kw_verdict {
     uint32_t decision;
     uint32_t reason;
@@ -27,51 +27,51 @@ typedef struct kw_verdict {
     uint32_t tenant_len;
     uint32_t scope_len;
     uint32_t subject_len;
+    uint32_t scopes_len;
     uint8_t has_subject;
     uint8_t challenge;
     uint8_t challenge_missing;
     uint8_t scopes_of;
+    uint32_t reserved;
+    uint64_t reserved2;
     uint64_t elsewhere;
     char text[128];
 } kw_verdict;
 
-// Moves a verdict to Go's, which is all zeros until here and stays so where it cannot be done.
-static int32_t kw_keep(int32_t status, const keyward_verdict *from, kw_verdict *to)
+enum { KW_HEAD = offsetof(keyward_verdict, key_id) };
+
+// The compiler refuses this where the heads differ.
+typedef char kw_same_head[offsetof(kw_verdict, elsewhere) == KW_HEAD &&
+                          offsetof(kw_verdict, scopes_of) == offsetof(keyward_verdict, scopes_of) ? 1 : -1];
+
+static inline char *kw_append(char *text, const char *from, uint32_t length)
 {
-    size_t length = (size_t)from->key_id_len + from->environment_len + from->tenant_len + from->scope_len +
-                    from->subject_len;
+    if (length > 0)
+        memcpy(text, from, length);
+    return text + length;
+}
+
+// Moves a verdict to Go's, which is all zeros until here and stays so where it cannot be done.
+static inline int32_t kw_keep(int32_t status, const keyward_verdict *from, kw_verdict *to)
+{
+    size_t length;
     char *text = to->text;
 
     if (status != KEYWARD_OK && status != KEYWARD_E_DENIED && status != KEYWARD_E_TOKEN)
         return status;
+    length = (size_t)from->key_id_len + from->environment_len + from->tenant_len + from->scope_len + from->subject_len;
     if (length > sizeof to->text) {
         text = (char *)malloc(length);
         if (text == NULL)
             return KEYWARD_E_LENGTH;
         to->elsewhere = (uint64_t)(uintptr_t)text;
     }
-    memcpy(text, from->key_id, from->key_id_len);
-    text += from->key_id_len;
-    memcpy(text, from->environment, from->environment_len);
-    text += from->environment_len;
-    memcpy(text, from->tenant, from->tenant_len);
-    text += from->tenant_len;
-    memcpy(text, from->scope, from->scope_len);
-    text += from->scope_len;
-    memcpy(text, from->subject, from->subject_len);
-    to->reason = from->reason;
-    to->generation = from->generation;
-    to->retry_after = from->retry_after;
-    to->key_id_len = from->key_id_len;
-    to->environment_len = from->environment_len;
-    to->tenant_len = from->tenant_len;
-    to->scope_len = from->scope_len;
-    to->subject_len = from->subject_len;
-    to->has_subject = from->has_subject;
-    to->challenge = from->challenge;
-    to->challenge_missing = from->challenge_missing;
-    to->scopes_of = from->scopes_of;
-    to->decision = from->decision;
+    memcpy(to, from, KW_HEAD);
+    text = kw_append(text, from->key_id, from->key_id_len);
+    text = kw_append(text, from->environment, from->environment_len);
+    text = kw_append(text, from->tenant, from->tenant_len);
+    text = kw_append(text, from->scope, from->scope_len);
+    kw_append(text, from->subject, from->subject_len);
     return status;
 }
 
@@ -142,7 +142,8 @@ static void kw_end(kw_frame *frame)
         free(frame->list);
 }
 
-static int32_t kw_verify(const keyward_engine *engine, KW_REQUEST, kw_verdict *into)
+// An engine is a number in calls that every request makes.
+static int32_t kw_verify(uintptr_t engine, KW_REQUEST, kw_verdict *into)
 {
     kw_frame frame;
     keyward_verdict verdict;
@@ -150,12 +151,12 @@ static int32_t kw_verify(const keyward_engine *engine, KW_REQUEST, kw_verdict *i
 
     if (status != KEYWARD_OK)
         return status;
-    status = keyward_verify(engine, &frame.request, sizeof frame.request, &verdict, sizeof verdict);
+    status = keyward_verify((const keyward_engine *)engine, &frame.request, sizeof frame.request, &verdict, sizeof verdict);
     kw_end(&frame);
     return kw_keep(status, &verdict, into);
 }
 
-static int32_t kw_verify_key(const keyward_engine *engine, _GoString_ key, uint32_t flags, _GoString_ realm,
+static int32_t kw_verify_key(uintptr_t engine, _GoString_ key, uint32_t flags, _GoString_ realm,
                              kw_verdict *into)
 {
     keyward_request request;
@@ -164,11 +165,11 @@ static int32_t kw_verify_key(const keyward_engine *engine, _GoString_ key, uint3
     memset(&request, 0, sizeof request);
     request.flags = flags;
     request.realm = kw_bytes(realm);
-    return kw_keep(keyward_verify_key(engine, kw_bytes(key), &request, sizeof request, &verdict, sizeof verdict),
-                   &verdict, into);
+    return kw_keep(keyward_verify_key((const keyward_engine *)engine, kw_bytes(key), &request, sizeof request, &verdict,
+                                      sizeof verdict), &verdict, into);
 }
 
-static int32_t kw_verify_key_of(const keyward_engine *engine, _GoString_ key, KW_REQUEST, kw_verdict *into)
+static int32_t kw_verify_key_of(uintptr_t engine, _GoString_ key, KW_REQUEST, kw_verdict *into)
 {
     kw_frame frame;
     keyward_verdict verdict;
@@ -176,7 +177,8 @@ static int32_t kw_verify_key_of(const keyward_engine *engine, _GoString_ key, KW
 
     if (status != KEYWARD_OK)
         return status;
-    status = keyward_verify_key(engine, kw_bytes(key), &frame.request, sizeof frame.request, &verdict, sizeof verdict);
+    status = keyward_verify_key((const keyward_engine *)engine, kw_bytes(key), &frame.request, sizeof frame.request, &verdict,
+                                sizeof verdict);
     kw_end(&frame);
     return kw_keep(status, &verdict, into);
 }
@@ -364,6 +366,10 @@ type handle struct {
 	engine *C.keyward_engine
 }
 
+// address is the engine as a number, which cgo need not look at: where C's struct is not known to it, it takes time to find
+// out at each call that there is no pointer to Go's memory.
+func (h *handle) address() C.uintptr_t { return C.uintptr_t(uintptr(unsafe.Pointer(h.engine))) }
+
 func newHandle(engine *C.keyward_engine) *handle {
 	h := &handle{engine: engine}
 	releaseAfter(h, engine)
@@ -438,7 +444,7 @@ func (l *lists) pointers() (*C.uint64_t, *C.char) {
 
 func (h *handle) verify(c *call, l *lists, v *Verdict) Status {
 	lengths, texts := l.pointers()
-	status := Status(C.kw_verify(h.engine, C.uint32_t(c.flags), C.uint32_t(c.family), truth(c.hasEnvironment), c.realm, c.method,
+	status := Status(C.kw_verify(h.address(), C.uint32_t(c.flags), C.uint32_t(c.family), truth(c.hasEnvironment), c.realm, c.method,
 		c.path, c.host, c.peer, c.environment, lengths, texts, C.size_t(c.headers), C.size_t(c.scopes),
 		C.uint64_t(c.seconds), C.uint32_t(c.nanoseconds), (*C.kw_verdict)(unsafe.Pointer(&v.raw))))
 	runtime.KeepAlive(h)
@@ -450,7 +456,7 @@ func (h *handle) verify(c *call, l *lists, v *Verdict) Status {
 
 // verifyKey is the way of a key without options, which has less to carry.
 func (h *handle) verifyKey(realm, key string, flags uint32, v *Verdict) Status {
-	status := Status(C.kw_verify_key(h.engine, key, C.uint32_t(flags), realm, (*C.kw_verdict)(unsafe.Pointer(&v.raw))))
+	status := Status(C.kw_verify_key(h.address(), key, C.uint32_t(flags), realm, (*C.kw_verdict)(unsafe.Pointer(&v.raw))))
 	runtime.KeepAlive(h)
 	if v.raw.elsewhere != 0 {
 		v.fetch()
@@ -460,7 +466,7 @@ func (h *handle) verifyKey(realm, key string, flags uint32, v *Verdict) Status {
 
 func (h *handle) verifyKeyOf(key string, c *call, l *lists, v *Verdict) Status {
 	lengths, texts := l.pointers()
-	status := Status(C.kw_verify_key_of(h.engine, key, C.uint32_t(c.flags), C.uint32_t(c.family), truth(c.hasEnvironment),
+	status := Status(C.kw_verify_key_of(h.address(), key, C.uint32_t(c.flags), C.uint32_t(c.family), truth(c.hasEnvironment),
 		c.realm, c.method, c.path, c.host, c.peer, c.environment, lengths, texts, C.size_t(c.headers), C.size_t(c.scopes),
 		C.uint64_t(c.seconds), C.uint32_t(c.nanoseconds), (*C.kw_verdict)(unsafe.Pointer(&v.raw))))
 	runtime.KeepAlive(h)

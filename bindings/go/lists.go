@@ -38,12 +38,15 @@ func (l *lists) add(text string) {
 }
 
 func (l *lists) addHeaders(headers http.Header) (count int) {
+	// Local, so that they need not be written back for each.
+	lengths, texts := l.lengths, l.texts
 	for name, values := range headers {
 		for _, value := range values {
-			l.add(name)
-			l.add(value)
+			lengths = append(lengths, uint64(len(name)), uint64(len(value)))
+			texts = append(append(texts, name...), value...)
 		}
 		count += len(values)
 	}
+	l.lengths, l.texts = lengths, texts
 	return count
 }

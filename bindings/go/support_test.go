@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
+	"log"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -213,4 +215,27 @@ const (
 func shopFiles(t testing.TB) *files {
 	t.Helper()
 	return newFiles(t, shop, pepper+hubKey, shopKeys).mustBuild(t)
+}
+
+// TestMain makes the snapshot of the examples.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	os.Exit(func() int {
+		folder, err := os.MkdirTemp("", "keyward-go-")
+		if err != nil {
+			log.Fatal(err)
+		}
+		defer os.RemoveAll(folder)
+		f := filesIn(folder)
+		for path, text := range map[string]string{f.config: shop, f.keyring: pepper + hubKey, f.keys: shopKeys} {
+			if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+				log.Fatal(err)
+			}
+		}
+		if err := f.build(); err != nil {
+			log.Fatal(err)
+		}
+		snapshot, keyring = f.snapshot, f.keyring
+		return m.Run()
+	}())
 }

@@ -6,10 +6,8 @@ import "time"
 // longer ones are allocated.
 const textRoom = 128
 
-// The numbers of include/keyward.h for schemes and the decision to allow.
-const (
-	allow = 1802960897
-)
+// allow is KEYWARD_ALLOW.
+const allow = 1802960897
 
 // raw is what the C side fills in: kw_verdict in cgo.go, field by field. It has no pointers, so that it may be
 // handed to C where it stands.
@@ -23,10 +21,13 @@ type raw struct {
 	tenantLen        uint32
 	scopeLen         uint32
 	subjectLen       uint32
+	scopesLen        uint32
 	hasSubject       uint8
 	challenge        uint8
 	challengeMissing uint8
 	scopesOf         uint8
+	reserved         uint32
+	reserved2        uint64
 	// Where the texts did not fit: C's memory, until this package has copied it.
 	elsewhere uint64
 	text      [textRoom]byte
