@@ -29,7 +29,7 @@ demo: ## Five APIs decided from one snapshot of a million keys; needs Rust and n
 	$(CARGO) run --release --locked --package keyward-cli -- demo
 
 .PHONY: test
-test: setup lint doc deny test-rust test-python test-c test-nginx asan-nginx fuzz conformance ## Everything that CI checks, in CI's order
+test: setup lint doc deny test-rust test-python test-c test-nginx test-go asan-nginx fuzz conformance ## Everything that CI checks, in CI's order
 
 .PHONY: bench
 bench: ## What a verify costs here, beside other stores; BENCH_KEYS=1000000
@@ -59,6 +59,22 @@ soak-nginx: nginx ## nginx under wrk: a million keys, ten generations a second, 
 .PHONY: asan-nginx
 asan-nginx: ## nginx, module and library under AddressSanitizer, through the same in short
 	scripts/nginx-asan.sh
+
+.PHONY: go
+go: ## Put header and static library where `go build -tags keyward_static` takes them from
+	scripts/go.sh
+
+.PHONY: demo-go
+demo-go: ## Billoget's API on net/http: verified, refused and limited requests, and a key revoked; installs what is missing
+	scripts/setup.sh go
+	scripts/go.sh
+	cd bindings/go && go run -buildvcs=false -tags keyward_static ./internal/demo "$${CARGO_TARGET_DIR:-$(CURDIR)/target}/release/keyward" ../../profiles/billoget
+
+.PHONY: bench-go
+bench-go: ## A check of a key in Go: a map with SHA-256, the C call, the package, and net/http; draws benches/go/comparison.svg
+	scripts/setup.sh go
+	scripts/go.sh
+	cd benches/go && go run -buildvcs=false . -cli "$${CARGO_TARGET_DIR:-$(CURDIR)/target}/release/keyward" -json comparison.json -picture comparison.svg
 
 .PHONY: setup
 setup: ## Install what `make test` needs and this machine lacks (apt-get, and target/tools)
@@ -98,6 +114,10 @@ test-c: ## The C interface: its tests as C99 and C++11, all vectors through it, 
 .PHONY: test-nginx
 test-nginx: ## The nginx module's tests alone: with a real nginx, on ports of 127.0.0.1
 	scripts/test-nginx.sh
+
+.PHONY: test-go
+test-go: ## The Go package: with the shared and the static library, race detector, cgo's checks; all vectors; the example
+	VECTORS=$(wildcard $(VECTORS)) scripts/test-go.sh
 
 .PHONY: fuzz
 fuzz: ## Run each fuzz target for FUZZ_SECONDS=30
