@@ -364,6 +364,9 @@ var (
 // the engine released. So Close waits for nobody, and no call ever meets an engine that is gone.
 type handle struct {
 	engine *C.keyward_engine
+	// An object of less than 16 bytes without Go's pointers may share its memory with others, and would live as long as
+	// any of them.
+	_ [16]byte
 }
 
 // address is the engine as a number, which cgo need not look at: where C's struct is not known to it, it takes time to find
