@@ -52,7 +52,6 @@ if [ "$purpose" = test ]; then
   [ -n "$(find /usr/lib/llvm-* /usr/lib/clang /usr/lib64/clang -name 'libclang_rt.asan*' -print -quit 2>/dev/null)" ] \
     || packages+=(libclang-rt-dev)
   have pkg-config || packages+=(pkg-config) # what the C libraries are found with
-  have strip || packages+=(binutils)
   have valgrind || packages+=(valgrind)
   have strace || packages+=(strace)        # the test that a verify makes no system call
 fi
