@@ -91,9 +91,10 @@ def snapshots():
     page = 4096
     places = [0, 8, 24, 32, 40, 72, 80, 88, 112, 160, 168, 176, 184, 3040]
     places += [page * number + at for number in range(1, 11) for at in (0, 4, 32, 37, 60, 63)]
-    for how in (b"e", b"s"):
+    for how in (b"e", b"s", b"E", b"S"):
         yield how
-        for place in places:
+        # Of a delta also where its base is named, and more of its second half.
+        for place in places + ([48, 120, 151, 152] if how.isupper() else []):
             yield how + struct.pack("<IB", place, 0x01) + struct.pack("<IB", place + 1, 0x80)
 
 

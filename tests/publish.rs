@@ -3,10 +3,12 @@
 use keyward::build::{BuildError, PublishError, Published, Publisher};
 use keyward::engine::Engine;
 use keyward::format::header::Header;
-use keyward_testkit::{CONFIGURATION, GOOD, KEYRING, KEYS, build, keyring, options, request, stamp};
+use keyward_testkit::{
+    CONFIGURATION, GOOD, KEYRING, KEYS, build, build_delta, keyring, options, request, stamp,
+};
 use std::fs::{self, Permissions};
 use std::io::Write;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -42,6 +44,27 @@ fn publish(path: &Path) -> Result<Published, PublishError> {
     })
 }
 
+/// The same as a delta, for three of four generations.
+fn publish_deltas(path: &Path) -> Result<Published, PublishError> {
+    let publisher = Publisher::lock(path)?;
+    let generation = publisher.next_generation()?;
+    if generation % 4 == 1 {
+        drop(publisher);
+        return publish(path);
+    }
+    let base = fs::read(path).expect("a full one was first");
+    let line =
+        format!("{{\"realm\":\"files\",\"id\":\"new-{generation}\",\"key\":\"new-key-{generation}\"}}");
+    let delta =
+        build_delta(&base, CONFIGURATION, KEYRING, &line, [], stamp(generation)).expect("it is sound");
+    publisher.publish_delta(generation, false, |file| {
+        for piece in delta.chunks(5000) {
+            file.write_all(piece).map_err(BuildError::Write)?;
+        }
+        Ok(Header::read(&delta, delta.len() as u64).expect("it is good"))
+    })
+}
+
 /// The path that a child of [`again`] publishes to.
 const PATH: &str = "KEYWARD_TEST_PUBLISH";
 /// How often it does, if not for ever.
@@ -57,7 +80,7 @@ fn again(test: &str, path: &Path, times: usize, shell: &str) -> Command {
 }
 
 /// What that program does: publish, and end with the first error. Its parent reads what it says.
-fn publish_as_told() -> bool {
+fn publish_as_told(publish: impl Fn(&Path) -> Result<Published, PublishError>) -> bool {
     let Some(path) = std::env::var_os(PATH) else { return false };
     let times = std::env::var(TIMES).ok().and_then(|times| times.parse().ok()).unwrap_or(usize::MAX);
     for _ in 0..times {
@@ -98,24 +121,47 @@ fn kill(mut child: Child) {
 
 #[test]
 fn a_publisher_killed_at_any_moment_leaves_a_whole_snapshot() {
-    if publish_as_told() {
+    if publish_as_told(publish) {
         return;
     }
-    let folder = folder("killed");
+    kill_and_look("a_publisher_killed_at_any_moment_leaves_a_whole_snapshot", "killed", publish);
+}
+
+#[test]
+fn a_publisher_of_deltas_killed_at_any_moment_leaves_a_whole_pair() {
+    if publish_as_told(publish_deltas) {
+        return;
+    }
+    kill_and_look(
+        "a_publisher_of_deltas_killed_at_any_moment_leaves_a_whole_pair",
+        "killed-deltas",
+        publish_deltas,
+    );
+}
+
+/// Kills 200 of those that `test` starts, each at another moment, and looks what they leave behind.
+fn kill_and_look(test: &str, name: &str, publish: impl Fn(&Path) -> Result<Published, PublishError>) {
+    let folder = folder(name);
     let path = folder.join("keys.kwd");
     drop(lock(&path));
     publish(&path).expect("nothing stands there");
     let (mut before, mut left_behind) = (opens(&path), 0);
     let first = before;
+    // When the temporary file was made, which tells it from one that was left behind before.
+    let made = || {
+        let found = fs::metadata(folder.join(".keys.kwd.tmp")).ok()?;
+        Some((found.ino(), found.ctime(), found.ctime_nsec()))
+    };
     for kills in 0..200 {
-        let child = again("a_publisher_killed_at_any_moment_leaves_a_whole_snapshot", &path, usize::MAX, "")
+        let left = made();
+        let child = again(test, &path, usize::MAX, "")
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
             .expect("it is this program");
         // From the first sign of life on, at another moment each time.
         let started = Instant::now();
-        let alive = || fs::metadata(folder.join(".keys.kwd.tmp")).is_ok() || opens(&path) > before;
+        let alive = || made().is_some_and(|made| Some(made) != left) || opens(&path) > before;
         while !alive() {
             assert!(started.elapsed() < Duration::from_secs(60), "the publisher does nothing");
         }
@@ -125,11 +171,9 @@ fn a_publisher_killed_at_any_moment_leaves_a_whole_snapshot() {
         let generation = opens(&path);
         assert!(generation >= before, "{generation} after {before}");
         before = generation;
-        assert!(
-            names(&folder)
-                .iter()
-                .all(|name| [".keys.kwd.lock", ".keys.kwd.tmp", "keys.kwd"].contains(&&**name))
-        );
+        assert!(names(&folder).iter().all(|name| {
+            [".keys.kwd.lock", ".keys.kwd.tmp", "keys.kwd", "keys.kwd.delta"].contains(&&**name)
+        }));
     }
     assert!(
         before > first && left_behind > 0,
@@ -137,13 +181,13 @@ fn a_publisher_killed_at_any_moment_leaves_a_whole_snapshot() {
     );
     // The next one cleans up.
     publish(&path).expect("the lock died with its holder");
-    assert_eq!(names(&folder), [".keys.kwd.lock", "keys.kwd"]);
+    assert!(!folder.join(".keys.kwd.tmp").exists());
     assert_eq!(opens(&path), before + 1);
 }
 
 #[test]
 fn no_room_leaves_the_old_one() {
-    if publish_as_told() {
+    if publish_as_told(publish) {
         return;
     }
     let folder = folder("no-room");

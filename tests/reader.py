@@ -13,6 +13,8 @@ SIGNED = 1
 NAMES = ["page hashes", "realms", "peppers", "scope names", "tenants", "scope sets", "address sets",
          "index", "id places", "ids", "id index"]
 STATUSES = {1: "active", 2: "suspended", 3: "revoked", 4: "pending"}
+REMOVED = 5
+DELTA = 2
 
 
 class Refused(Exception):
@@ -32,20 +34,35 @@ def home(eight_bytes, capacity):
     return int.from_bytes(eight_bytes, "big") * capacity >> 64
 
 
-class Snapshot:
+class Finder:
+    def find_presented(self, pepper, realm, credential, presented):
+        """Looks up what a client sent, hashed first where the credential's keys may be SHA-256 digests."""
+        parts = [part for name in (realm, credential) for part in (struct.pack("<I", len(name.encode())), name.encode())]
+        key = blake3(pepper + b"".join(parts), derive_key_context="keyward 2026-11-22 digest key v1").digest()
+        return self.find(blake3(presented, key=key).digest())
+
+
+class Snapshot(Finder):
     def __init__(self, data):
         self.data = data
         expect(data[:8] == MAGIC, "magic")
-        (major, self.minor, suite, self.compatible, incompatible, length, self.generation, base,
+        (major, self.minor, suite, self.compatible, incompatible, length, self.generation, self.base_generation,
          self.created, self.max_age, self.records, self.capacity, self.displacement, self.id_capacity,
          self.id_displacement, sections) = struct.unpack_from("<HHI12QI", data, 8) if len(data) >= PAGE else [0] * 16
         expect(major == 1, "major version")
-        expect(incompatible & ~SIGNED == 0, "incompatible features")
+        expect(incompatible & ~(SIGNED | DELTA) == 0, "incompatible features")
         expect(blake3(data[:3040]).digest() == data[3040:3072], "hash of the header")
-        expect(suite == 1 and base == 0 and self.generation >= 1, "digest suite or generation")
+        expect(suite == 1 and self.generation >= 1, "digest suite or generation")
+        self.hash, self.base_hash, self.keys = data[3040:3072], data[120:152], number(data[152:160])
+        self.is_delta = incompatible & DELTA != 0
+        if self.is_delta:
+            expect(0 < self.base_generation < self.generation, "base generation")
+        else:
+            expect(self.base_generation == 0 and not any(data[120:160]), "a base of a full snapshot")
+            self.keys = self.records
         expect(length == len(data), "length of the file")
         expect(sections <= 44 and max(self.displacement, self.id_displacement) <= 4096, "limits")
-        reserved = data[116:160], data[160 + 64 * sections:3040]
+        reserved = data[116:120], data[160 + 64 * sections:3040]
         expect(not any(map(any, reserved)), "reserved bytes of the header")
         self.read_signatures(incompatible & SIGNED != 0)
         self.read_sections([struct.unpack_from("<II3Q32s", data, 160 + 64 * i) for i in range(sections)])
@@ -126,11 +143,14 @@ class Snapshot:
         return list(zip(versions, numbers[::2], numbers[1::2]))
 
     def record(self, slot):
-        """The record in that slot; None where it is free."""
+        """The record in that slot; None where it is free. That of a key that is gone says no more than that."""
         data = self.index[64 * slot:64 * slot + 64]
         if not any(data):
             return None
         start, length = self.id_place(slot)
+        if self.is_delta and data[63] == REMOVED:
+            expect(not any(data[32:63]) and length == 0, "record of a removed key")
+            return {"digest": data[:32], "slot": slot, "status": "removed"}
         expect(length > 0, "length of an id")
         realm, credential = self.credentials[number(data[60:62])]
         pick = lambda one_more, items: items[one_more - 1] if one_more else None
@@ -160,12 +180,6 @@ class Snapshot:
                 return self.record(slot)
         return None
 
-    def find_presented(self, pepper, realm, credential, presented):
-        """Looks up what a client sent, hashed first where the credential's keys may be SHA-256 digests."""
-        parts = [part for name in (realm, credential) for part in (struct.pack("<I", len(name.encode())), name.encode())]
-        key = blake3(pepper + b"".join(parts), derive_key_context="keyward 2026-11-22 digest key v1").digest()
-        return self.find(blake3(presented, key=key).digest())
-
     def find_id(self, realm, key_id):
         number_of_realm = [known["name"] for known in self.realms].index(realm)
         start = home(blake3(struct.pack("<I", number_of_realm) + key_id.encode()).digest()[:8], self.id_capacity)
@@ -182,6 +196,32 @@ class Snapshot:
         address = ip_address(address)
         return record["addresses"] is None or any(
             version == address.version and first <= int(address) <= last for version, first, last in record["addresses"])
+
+
+class Layers(Finder):
+    """A full snapshot with a delta over it."""
+
+    def __init__(self, base, delta):
+        expect(delta.is_delta and not base.is_delta, "a delta on a full snapshot")
+        expect((delta.base_generation, delta.base_hash) == (base.generation, base.hash), "another base")
+        for name in ("realms", "peppers"):
+            expect(base.section(name) == delta.section(name), f"other {name}")
+        self.base, self.delta = base, delta
+        self.realms, self.peppers, self.records = base.realms, base.peppers, delta.keys
+
+    def find(self, digest):
+        found = self.delta.find(digest)
+        if found is None:
+            return self.base.find(digest)
+        return None if found["status"] == "removed" else found
+
+    def find_id(self, realm, key_id):
+        found = self.delta.find_id(realm, key_id)
+        if found is None:
+            found = self.base.find_id(realm, key_id)
+            if found and self.delta.find(found["digest"]):
+                return None
+        return found
 
 
 def pepper_check(pepper):

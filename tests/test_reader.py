@@ -51,6 +51,15 @@ source = "bearer"
 """
 
 
+TOKENS = """
+[realm.many.credential.token]
+kind = "token"
+source = "bearer"
+issuer = "many"
+audience = "many"
+"""
+
+
 def presented(record):
     if "basic" in record:
         return f"{record['basic']['id']}:{record['basic']['secret']}".encode()
@@ -84,6 +93,13 @@ class Reader(unittest.TestCase):
         keyward("build", "--config", configuration, "--keyring", self.keyring, "--keys", keys, "-o", output)
         return reader.Snapshot(output.read_bytes())
 
+    def build_delta(self, configuration, changes, base):
+        """The delta of these changes on what [`build`] built last."""
+        output = self.folder / f"{self.id()}.kwd"
+        keyward("build", "--config", configuration, "--keyring", self.keyring, "--keys", changes, "--delta-on", output)
+        delta = reader.Snapshot(output.with_name(output.name + ".delta").read_bytes())
+        return delta, reader.Layers(base, delta)
+
     def check(self, snapshot, records):
         """Every key is found and says what its line says; nothing else is."""
         self.assertEqual(snapshot.records, len(records))
@@ -115,7 +131,8 @@ class Reader(unittest.TestCase):
             has_tokens = any("token" in known["kind"] for known in realm["credentials"])
             self.assertEqual(by_id, found if has_tokens else None)
             self.assertIsNone(snapshot.find_id(record["realm"], record["id"] + "x"))
-        self.check_order(snapshot, slots)
+        if isinstance(snapshot, reader.Snapshot):
+            self.check_order(snapshot, slots)
 
     def check_order(self, snapshot, slots):
         """Records ascend, each in the first free slot at or after its home; no other slot is taken."""
@@ -174,6 +191,55 @@ class Reader(unittest.TestCase):
                 expected = not networks or any(reader.ip_address(address) in network for network in networks)
                 self.assertEqual(snapshot.allows(by_id[record["id"]], address), expected)
 
+    def test_deltas(self):
+        """Of every key something is done: nothing, another status, another secret, removed, added."""
+        realm = MANY.replace("[realm.many]\n", '[realm.many]\ndefault_require = ["key"]\n')
+        realm = realm.replace("[realm.none]", TOKENS + "[realm.none]")
+        configuration, keys, changes = (self.folder / name for name in ("delta.toml", "delta.jsonl", "changes.jsonl"))
+        configuration.write_text(realm)
+        before = list(random_keys(600))
+        keys.write_text("".join(json.dumps(record) + "\n" for record in before))
+        base = self.build(configuration, keys)
+        now, changed = [], []
+        for at, record in enumerate(before):
+            gone = {**record, "status": "removed"}
+            new = {**record, "status": "revoked" if at % 2 else "active", "tenant": f"later-{at % 7}", "scopes": ["z", "a"][:at % 3]}
+            if at % 10 == 3:
+                changed.append(new)
+            elif at % 10 == 4:
+                new["key"] = record["key"] + "0"
+                changed += [new, gone]
+            elif at % 10 == 5:
+                changed.append(gone)
+                continue
+            elif at % 10 == 6:
+                added = {**new, "id": f"added-{at}", "key": record["key"] + "1"}
+                changed.append(added)
+                now.append(added)
+                new = record
+            else:
+                new = record
+            now.append(new)
+        for shuffled in range(2):
+            random.Random(shuffled).shuffle(changed)
+            changes.write_text("".join(json.dumps(record) + "\n" for record in changed))
+            delta, layers = self.build_delta(configuration, changes, base)
+            self.assertEqual((delta.generation, delta.base_generation), (shuffled + 2, 1))
+            self.check(layers, now)
+            for record in before:
+                if record["id"] not in {known["id"] for known in now}:
+                    hashed = hashlib.sha256(presented(record)).digest()
+                    self.assertIsNone(layers.find_presented(self.pepper, "many", "key", hashed))
+                    self.assertIsNone(layers.find_id("many", record["id"]))
+            slots = {slot for slot in range(delta.slots) if delta.record(slot)}
+            self.assertEqual(len(slots), delta.records)
+            self.assertEqual(sum(delta.record(slot)["status"] == "removed" for slot in slots), 120)
+        self.refuse_damage(delta.data)
+        with self.assertRaises(reader.Refused):
+            reader.Layers(delta, delta)
+        with self.assertRaises(reader.Refused):
+            reader.Layers(self.build(configuration, keys), delta)
+
     def test_no_keys(self):
         configuration, keys = self.folder / "none.toml", self.folder / "none.jsonl"
         configuration.write_text(MANY)
@@ -185,6 +251,9 @@ class Reader(unittest.TestCase):
     def test_damage(self):
         profile = ROOT / "profiles/aver/keyward.toml"
         good = self.build(profile, profile.with_name("keys.jsonl")).data
+        self.refuse_damage(good)
+
+    def refuse_damage(self, good):
         source = random.Random(7)
         for at in [*range(0, 200), 3039, 3040, 4095, *source.sample(range(len(good)), 500), len(good) - 1]:
             bad = bytearray(good)

@@ -3,7 +3,7 @@
 use crate::{BAD, GOOD, request};
 use keyward::engine::Engine;
 use keyward::request::Request;
-use keyward::snapshot::Snapshot;
+use keyward::snapshot::{Layers, Snapshot};
 
 /// Reads every record and all that belongs to it.
 pub fn ask_snapshot(snapshot: &Snapshot) {
@@ -27,6 +27,30 @@ pub fn ask_snapshot(snapshot: &Snapshot) {
         }
     }
     let _ = (snapshot.check(), snapshot.sections().count(), snapshot.is_damaged());
+}
+
+/// The same of a snapshot with a delta over it, and of the delta by itself.
+pub fn ask_layers(layers: &Layers) {
+    for entry in layers.entries().flatten() {
+        let _ =
+            (layers.id(&entry), layers.tenant(&entry), layers.realm_of(&entry), layers.displacement(&entry));
+        for number in layers.scopes(&entry).into_iter().flat_map(|scopes| scopes.into_numbers()) {
+            let _ = layers.scope_name(&entry, number);
+        }
+        for address in ["203.0.113.9", "2001:db8::1", "255.255.255.255", "::"] {
+            let _ = layers.allows_address(&entry, address.parse().ok());
+        }
+    }
+    for realm in 0..4 {
+        for id in ["portal", "batch", "reserve", "newest", ""] {
+            let _ = layers.find_id(realm, id);
+        }
+    }
+    if let Some(delta) = layers.delta() {
+        ask_snapshot(delta.keys());
+        let _ = (delta.live(), delta.removed());
+    }
+    let _ = (layers.check(), layers.is_damaged(), layers.length());
 }
 
 /// Decides good requests and bad ones. A key that does not exist is never allowed, whatever the bytes say.
