@@ -22,14 +22,14 @@ export KEYWARD_PYTHON ?= $(TOOLS)/venv/bin/python
 
 .PHONY: help
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: ## Five APIs decided from one snapshot of a million keys; needs Rust and nothing else
 	$(CARGO) run --release --locked --package keyward-cli -- demo
 
 .PHONY: test
-test: setup lint doc deny test-rust test-python test-c test-nginx asan-nginx fuzz conformance ## Everything that CI checks, in CI's order
+test: setup lint doc deny test-rust test-python test-c test-nginx test-bindings-python test-go asan-nginx fuzz conformance ## Everything that CI checks, in CI's order
 
 .PHONY: bench
 bench: ## What a verify costs here, beside other stores; BENCH_KEYS=1000000
@@ -59,6 +59,36 @@ soak-nginx: nginx ## nginx under wrk: a million keys, ten generations a second, 
 .PHONY: asan-nginx
 asan-nginx: ## nginx, module and library under AddressSanitizer, through the same in short
 	scripts/nginx-asan.sh
+
+.PHONY: demo-python
+demo-python: ## Billoget's server on FastAPI: verified, limited, and a key revoked; installs what is missing
+	scripts/setup.sh python
+	$(CARGO) build --locked --release --package keyward-cli
+	$(KEYWARD_PYTHON) -m pip install --quiet --no-build-isolation --no-deps --force-reinstall bindings/python
+	$(KEYWARD_PYTHON) bindings/python/tests/demo.py
+
+.PHONY: bench-python
+bench-python: ## A check of a key in Python, in pure Python and through ctypes; draws benches/python/comparison.svg
+	scripts/setup.sh python
+	$(CARGO) build --locked --release --package keyward-cli
+	$(KEYWARD_PYTHON) -m pip install --quiet --no-build-isolation --no-deps --force-reinstall bindings/python
+	$(KEYWARD_PYTHON) benches/python/compare.py --json benches/python/comparison.json --picture benches/python/comparison.svg
+
+.PHONY: go
+go: ## Put header and static library where `go build -tags keyward_static` takes them from
+	scripts/go.sh
+
+.PHONY: demo-go
+demo-go: ## Billoget's API on net/http: verified, refused and limited requests, and a key revoked; installs what is missing
+	scripts/setup.sh go
+	scripts/go.sh
+	cd bindings/go && go run -buildvcs=false -tags keyward_static ./internal/demo "$${CARGO_TARGET_DIR:-$(CURDIR)/target}/release/keyward" ../../profiles/billoget
+
+.PHONY: bench-go
+bench-go: ## A check of a key in Go: a map with SHA-256, the C call, the package, and net/http; draws benches/go/comparison.svg
+	scripts/setup.sh go
+	scripts/go.sh
+	cd benches/go && go run -buildvcs=false . -cli "$${CARGO_TARGET_DIR:-$(CURDIR)/target}/release/keyward" -json comparison.json -picture comparison.svg
 
 .PHONY: setup
 setup: ## Install what `make test` needs and this machine lacks (apt-get, and target/tools)
@@ -98,6 +128,14 @@ test-c: ## The C interface: its tests as C99 and C++11, all vectors through it, 
 .PHONY: test-nginx
 test-nginx: ## The nginx module's tests alone: with a real nginx, on ports of 127.0.0.1
 	scripts/test-nginx.sh
+
+.PHONY: test-bindings-python
+test-bindings-python: ## The Python package: its wheel in fresh environments, all vectors through it, the examples' servers
+	VECTORS=$(VECTORS) scripts/test-bindings-python.sh
+
+.PHONY: test-go
+test-go: ## The Go package: with the shared and the static library, race detector, cgo's checks; all vectors; the example
+	VECTORS=$(wildcard $(VECTORS)) scripts/test-go.sh
 
 .PHONY: fuzz
 fuzz: ## Run each fuzz target for FUZZ_SECONDS=30

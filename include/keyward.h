@@ -795,7 +795,7 @@ int32_t keyward_counts(const struct keyward_engine *engine,
  * the library is. Only `verdict->decision == KEYWARD_ALLOW` lets a request in, whatever is returned.
  *
  * It takes no lock, and for a key it allocates nothing and makes no system call, except the first time in
- * a thread. A header that is not looked at is not checked.
+ * a thread.
  *
  * Threads: any, at the same time. After fork: as before.
  */

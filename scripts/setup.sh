@@ -6,6 +6,8 @@
 #   scripts/setup.sh              what `make test` needs
 #   scripts/setup.sh nginx        what the nginx module and its demo need, without the cargo commands
 #   scripts/setup.sh bench-nginx  that, and what keyward is compared with in nginx
+#   scripts/setup.sh python       what the Python package, its demo and its measurements need
+#   scripts/setup.sh go           what the Go package, its demo and its measurements need
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -50,23 +52,38 @@ if [ "$purpose" = test ]; then
   [ -n "$(find /usr/lib/llvm-* /usr/lib/clang /usr/lib64/clang -name 'libclang_rt.asan*' -print -quit 2>/dev/null)" ] \
     || packages+=(libclang-rt-dev)
   have pkg-config || packages+=(pkg-config) # what the C libraries are found with
-  have strip || packages+=(binutils)
   have valgrind || packages+=(valgrind)
   have strace || packages+=(strace)        # the test that a verify makes no system call
 fi
+# The Go package. Any Go since 1.19 will do.
+if [ "$purpose" = test ] || [ "$purpose" = go ]; then
+  have go || packages+=(golang-go)
+  have strip || packages+=(binutils)
+fi
 # The nginx module and its tests.
-[ -x /usr/sbin/nginx ] || packages+=(nginx)
-[ -e /usr/share/nginx/src/conf_flags ] || packages+=(nginx-dev)
+case $purpose in
+  test | nginx | bench-nginx)
+    [ -x /usr/sbin/nginx ] || packages+=(nginx)
+    [ -e /usr/share/nginx/src/conf_flags ] || packages+=(nginx-dev)
+    compgen -G '/usr/lib/*/faketime/libfaketime.so.1' >/dev/null || packages+=(libfaketime) # the vectors' clock
+    ;;
+esac
+# Everybody's.
 have make || packages+=(make)
 have curl || packages+=(curl)            # HTTP/2
 have openssl || packages+=(openssl)      # a certificate for TLS
-have wrk || packages+=(wrk)              # load
-compgen -G '/usr/lib/*/faketime/libfaketime.so.1' >/dev/null || packages+=(libfaketime) # the vectors' clock
+if [ "$purpose" != go ]; then
+  have wrk || packages+=(wrk)            # load
+  python3 -c 'import ensurepip, venv' 2>/dev/null || packages+=(python3 python3-venv)
+fi
 if [ "$purpose" = bench-nginx ]; then
   [ -e /usr/lib/nginx/modules/ngx_http_lua_module.so ] || packages+=(libnginx-mod-http-lua)
   have go || packages+=(golang-go)
 fi
-python3 -c 'import ensurepip, venv' 2>/dev/null || packages+=(python3 python3-venv)
+if [ "$purpose" = test ] || [ "$purpose" = python ]; then
+  # Python's headers, for bindings/python.
+  [ -e "$(python3 -c 'import sysconfig; print(sysconfig.get_path("include"))' 2>/dev/null)/Python.h" ] || packages+=(python3-dev)
+fi
 if [ ${#packages[@]} -gt 0 ]; then
   if have apt-get; then
     say "installing ${packages[*]}"
@@ -90,13 +107,14 @@ else
   fail "cargo is missing: install Rust 1.95 or later, with rustup or otherwise"
 fi
 
-# Python: blake3, which the second reader of the snapshot format checks hashes with.
+# Python: what scripts/requirements.txt says, and again where it says something else by now.
 python=$tools/venv/bin/python
-if ! "$python" -c 'import blake3' 2>/dev/null; then
-  say "making a Python environment with blake3"
+if [ "$purpose" != go ] && ! cmp -s scripts/requirements.txt "$tools/venv/requirements.txt"; then
+  say "making a Python environment with the packages of scripts/requirements.txt"
   mkdir -p "$tools"
-  { python3 -m venv --clear "$tools/venv" && "$python" -m pip install --quiet -r scripts/requirements.txt; } \
-    || fail "no Python environment with the package blake3 in $tools/venv"
+  { python3 -m venv --clear "$tools/venv" && "$python" -m pip install --quiet -r scripts/requirements.txt \
+    && cp scripts/requirements.txt "$tools/venv/requirements.txt"; } \
+    || fail "no Python environment with the packages of scripts/requirements.txt in $tools/venv"
 fi
 
 # cargo_tool NAME VERSION: a cargo subcommand of exactly that version.
@@ -112,6 +130,20 @@ if have cargo && [ "$purpose" = test ]; then
   cargo_tool deny 0.20.2
   cargo_tool fuzz 0.13.2
   rm -rf "$tools/build"
+fi
+
+# staticcheck: the newest that this Go compiles.
+if have go && [ "$purpose" = test ]; then
+  case $(go env GOVERSION) in
+    go1.19* | go1.2[0-2]*) version=0.4.7 ;;
+    go1.23* | go1.24*) version=0.6.1 ;;
+    go1.25*) version=0.7.0 ;;
+    *) version=0.8.2 ;;
+  esac
+  if ! go version -m "$tools/bin/staticcheck" 2>/dev/null | grep -qw "honnef.co/go/tools	v$version"; then
+    say "building staticcheck $version (a minute, once)"
+    GOBIN=$tools/bin go install "honnef.co/go/tools/cmd/staticcheck@v$version" || fail "go install staticcheck@v$version"
+  fi
 fi
 
 if [ ${#failures[@]} -gt 0 ]; then

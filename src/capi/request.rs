@@ -15,18 +15,22 @@ unsafe impl Struct for keyward_request {
     const SMALLEST: usize = offset_of!(Self, scopes);
 }
 
-/// The library's request, but for its headers.
+/// Hands the library's request to `work`. It is made where it stays: a struct as large as this one that a
+/// function returns is copied, and a verify is short enough for that to be seen.
 ///
 /// # Safety
 ///
-/// As of keyward_verify, for `'a`.
-#[inline]
-pub(super) unsafe fn translated<'a, H: HeaderList + ?Sized>(
+/// As of keyward_verify.
+#[inline(always)]
+pub(super) unsafe fn with_translated<H: HeaderList + ?Sized, T>(
     request: &keyward_request,
-    headers: &'a H,
-    scopes: &'a [&'a str],
-) -> Result<Request<'a, H>, i32> {
+    headers: &H,
+    work: impl FnOnce(&Request<'_, H>) -> Result<T, i32>,
+) -> Result<T, i32> {
     const KNOWN: u32 = KEYWARD_TLS | KEYWARD_NO_ROUTING | KEYWARD_HAS_NOW | KEYWARD_NO_IDENTITY;
+    let mut space = Scopes::new();
+    // SAFETY: as this function's own.
+    let scopes = unsafe { space.of(request) }?;
     if request.flags & !KNOWN != 0 || request.reserved != 0 {
         return Err(KEYWARD_E_VALUE);
     }
@@ -44,29 +48,24 @@ pub(super) unsafe fn translated<'a, H: HeaderList + ?Sized>(
             Some(now.ok_or(KEYWARD_E_VALUE)?)
         }
     };
-    Ok(Request {
-        // SAFETY: as this function's own.
-        realm: unsafe { request.realm.text() }?,
-        // SAFETY: as this function's own.
-        method: unsafe { request.method.optional() }?,
-        path,
-        // SAFETY: as this function's own.
-        host: unsafe { request.host.optional() }?,
-        // SAFETY: as this function's own.
-        peer: unsafe { peer(request) }?,
-        tls: request.flags & KEYWARD_TLS != 0,
-        // SAFETY: as this function's own.
-        environment: unsafe { request.environment.optional_text() }?,
-        scopes,
-        headers,
-        now,
-    })
+    // SAFETY: as this function's own.
+    let realm = unsafe { request.realm.text() }?;
+    // SAFETY: as this function's own.
+    let method = unsafe { request.method.optional() }?;
+    // SAFETY: as this function's own.
+    let host = unsafe { request.host.optional() }?;
+    // SAFETY: as this function's own.
+    let peer = unsafe { peer(request) }?;
+    // SAFETY: as this function's own.
+    let environment = unsafe { request.environment.optional_text() }?;
+    let tls = request.flags & KEYWARD_TLS != 0;
+    work(&Request { realm, method, path, host, peer, tls, environment, scopes, headers, now })
 }
 
 /// # Safety
 ///
 /// As of keyward_verify.
-#[inline]
+#[inline(always)]
 unsafe fn peer(request: &keyward_request) -> Result<Peer, i32> {
     let address = &request.peer_address;
     Ok(match request.peer_family {
@@ -86,39 +85,49 @@ unsafe fn peer(request: &keyward_request) -> Result<Peer, i32> {
 }
 
 /// The scopes that a caller asks for: the first few without an allocation.
-pub(super) struct Scopes<'a> {
+struct Scopes<'a> {
     few: ArrayVec<&'a str, 16>,
     many: Vec<&'a str>,
 }
 
 impl<'a> Scopes<'a> {
+    #[inline(always)]
+    const fn new() -> Self {
+        Self { few: ArrayVec::new_const(), many: Vec::new() }
+    }
+
     /// # Safety
     ///
     /// As of keyward_verify, for `'a`.
-    #[inline]
-    pub(super) unsafe fn of(request: &keyward_request) -> Result<Self, i32> {
-        let mut scopes = Self { few: ArrayVec::new_const(), many: Vec::new() };
+    #[inline(always)]
+    unsafe fn of(&mut self, request: &keyward_request) -> Result<&[&'a str], i32> {
+        if request.scope_count == 0 {
+            return Ok(&[]);
+        }
+        // SAFETY: as this function's own.
+        unsafe { self.read(request) }
+    }
+
+    /// # Safety
+    ///
+    /// As of keyward_verify, for `'a`.
+    unsafe fn read(&mut self, request: &keyward_request) -> Result<&[&'a str], i32> {
         // SAFETY: as this function's own.
         let asked = unsafe { list(request.scopes, request.scope_count) }?;
-        if asked.len() > scopes.few.capacity() {
-            scopes.many.reserve(asked.len());
+        if asked.len() > self.few.capacity() {
+            self.many.reserve(asked.len());
         }
         for scope in asked {
             // SAFETY: as this function's own.
             let scope = unsafe { scope.text() }?;
-            if scopes.many.capacity() > 0 {
-                scopes.many.push(scope);
+            if self.many.capacity() > 0 {
+                self.many.push(scope);
             } else {
                 // There is room for as many as were asked for.
-                let _ = scopes.few.try_push(scope);
+                let _ = self.few.try_push(scope);
             }
         }
-        Ok(scopes)
-    }
-
-    #[inline]
-    pub(super) fn as_slice(&self) -> &[&'a str] {
-        if self.many.is_empty() { &self.few } else { &self.many }
+        Ok(if self.many.is_empty() { &self.few } else { &self.many })
     }
 }
 

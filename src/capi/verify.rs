@@ -7,10 +7,11 @@ use super::fault::set_text;
 use super::handle::keyward_engine;
 use super::input::Headers;
 use super::numbers::*;
-use super::request::{Scopes, empty_scopes, translated};
+use super::request::{empty_scopes, with_translated};
 use super::sized::{Output, Struct, input, zeroed};
 use super::types::*;
 use crate::gates::{Plan, Verdict};
+use crate::request::Request;
 use crate::time::Timestamp;
 use arrayvec::ArrayVec;
 use std::ffi::c_char;
@@ -50,7 +51,7 @@ unsafe impl Struct for keyward_verdict {
 /// the library is. Only `verdict->decision == KEYWARD_ALLOW` lets a request in, whatever is returned.
 ///
 /// It takes no lock, and for a key it allocates nothing and makes no system call, except the first time in
-/// a thread. A header that is not looked at is not checked.
+/// a thread.
 ///
 /// Threads: any, at the same time. After fork: as before.
 ///
@@ -197,17 +198,14 @@ pub(super) unsafe fn decide_then<T>(
     unsafe { empty_scopes(request) };
     // SAFETY: as this function's own.
     let headers = unsafe { Headers::new(request.headers, request.header_count) }?;
+    let decide = |translated: &Request<'_, _>| {
+        let decided = handle.engine().verify(translated);
+        // SAFETY: as this function's own.
+        unsafe { fill(&decided, request, verdict) }?;
+        Ok(then(&decided, translated.now))
+    };
     // SAFETY: as this function's own.
-    let scopes = unsafe { Scopes::of(request) }?;
-    // SAFETY: as this function's own.
-    let translated = unsafe { translated(request, &headers, scopes.as_slice()) }?;
-    let decided = handle.engine().verify(&translated);
-    if headers.is_broken() {
-        return Err(KEYWARD_E_LENGTH);
-    }
-    // SAFETY: as this function's own.
-    unsafe { fill(&decided, request, verdict) }?;
-    Ok(then(&decided, translated.now))
+    unsafe { with_translated(request, &headers, decide) }
 }
 
 /// # Safety
@@ -237,12 +235,12 @@ unsafe fn decide_key(
         let name = header_of_key(realm, key, &mut value).ok_or(KEYWARD_E_NOT_A_KEY)?;
         fields.push((name, &value));
     }
+    let decide = |translated: &Request<'_, _>| {
+        // SAFETY: as this function's own.
+        unsafe { fill(&pinned.verify(translated), request, verdict) }
+    };
     // SAFETY: as this function's own.
-    let scopes = unsafe { Scopes::of(request) }?;
-    // SAFETY: as this function's own.
-    let translated = unsafe { translated(request, fields.as_slice(), scopes.as_slice()) }?;
-    // SAFETY: as this function's own.
-    unsafe { fill(&pinned.verify(&translated), request, verdict) }
+    unsafe { with_translated(request, fields.as_slice(), decide) }
 }
 
 /// Writes a text of a verdict, which has room for the longest that keyward writes.

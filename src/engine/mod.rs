@@ -40,6 +40,9 @@ use std::sync::Arc;
 /// The verdict of [`Engine::verify`].
 pub type Verdict<'r> = gates::Verdict<'r, Held>;
 
+// What is no larger is moved in registers, and not by a call that copies.
+const _: () = assert!(size_of::<Verdict<'_>>() <= 128);
+
 /// How an engine works.
 #[derive(Clone, Debug)]
 pub struct Options {

@@ -118,7 +118,7 @@ impl<P: Deref<Target = Plan>> Verdict<'_, P> {
             missing: outcome.challenge.is_none_or(|challenge| challenge.missing),
             scopes_of: outcome.scopes_of.as_ref().and_then(scheme),
             scope: self.scope(),
-            retry_after: outcome.retry_after,
+            retry_after: outcome.retry_after(),
         }
     }
 

@@ -200,7 +200,7 @@ fn check_rate<O: Observer>(
         }
         Err(seconds) => {
             observer.saw(Gate::RateLimit, Finding::RetryAfter(seconds));
-            outcome.retry_after = Some(seconds);
+            outcome.retry_after = seconds;
             Err(Reason::RateLimited.into())
         }
     }

@@ -59,7 +59,8 @@ pub(super) struct Outcome<'r> {
     pub(super) key: Option<Found>,
     pub(super) subject: Option<Box<str>>,
     pub(super) scope: Option<MissingScope<'r>>,
-    pub(super) retry_after: Option<u64>,
+    /// 0: the reason is another.
+    pub(super) retry_after: u64,
     /// The credential that a 401 challenges for.
     pub(super) challenge: Option<Challenge>,
     /// The credential whose scopes were too few.
@@ -74,10 +75,14 @@ impl Outcome<'_> {
             key: None,
             subject: None,
             scope: None,
-            retry_after: None,
+            retry_after: 0,
             challenge: None,
             scopes_of: None,
         }
+    }
+
+    pub(super) const fn retry_after(&self) -> Option<u64> {
+        if self.retry_after == 0 { None } else { Some(self.retry_after) }
     }
 
     /// Nothing that was read on the way to an unavailable verdict is told.
@@ -85,7 +90,7 @@ impl Outcome<'_> {
         self.key = None;
         self.subject = None;
         self.scope = None;
-        self.retry_after = None;
+        self.retry_after = 0;
     }
 }
 
@@ -171,6 +176,6 @@ impl<'r, P: Deref<Target = Plan>> Verdict<'r, P> {
 
     /// Seconds after which the key may come again, where the reason is `rate_limited`.
     pub const fn retry_after(&self) -> Option<u64> {
-        self.outcome.retry_after
+        self.outcome.retry_after()
     }
 }

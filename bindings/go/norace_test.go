@@ -1,0 +1,5 @@
+//go:build !race
+
+package keyward_test
+
+const raceDetector = false

@@ -1,0 +1,116 @@
+package keyward
+
+import "time"
+
+// textRoom is how many bytes of texts stand in a Verdict itself. The ids, tenants and environments of most APIs fit;
+// longer ones are allocated.
+const textRoom = 128
+
+// allow is KEYWARD_ALLOW.
+const allow = 1802960897
+
+// raw is what the C side fills in: kw_verdict in cgo.go, field by field. It has no pointers, so that it may be
+// handed to C where it stands.
+type raw struct {
+	decision         uint32
+	reason           uint32
+	generation       uint64
+	retryAfter       uint64
+	keyIDLen         uint32
+	environmentLen   uint32
+	tenantLen        uint32
+	scopeLen         uint32
+	subjectLen       uint32
+	scopesLen        uint32
+	hasSubject       uint8
+	challenge        uint8
+	challengeMissing uint8
+	scopesOf         uint8
+	reserved         uint32
+	reserved2        uint64
+	// Where the texts did not fit: C's memory, until this package has copied it.
+	elsewhere uint64
+	text      [textRoom]byte
+}
+
+// Verdict is what was decided about a request. It is a value: copy it, keep it, hand it to other goroutines. The zero
+// Verdict denies.
+//
+// Texts are made into strings when they are asked for: a decision allocates nothing, KeyID does.
+type Verdict struct {
+	raw raw
+	// All texts one after the other, where they are longer than raw.text.
+	long string
+}
+
+// Allowed says whether the request may go on. Nothing else lets it.
+func (v Verdict) Allowed() bool { return v.raw.decision == allow }
+
+// Unavailable says whether nothing could be decided, for want of a usable snapshot. That is a denial, too.
+func (v Verdict) Unavailable() bool { return v.Reason() == ReasonUnavailable }
+
+// Reason says why. It is for logs and metrics, not for the client.
+func (v Verdict) Reason() Reason { return Reason(v.raw.reason) }
+
+// Err returns nil where the request is allowed, else a *DeniedError.
+func (v Verdict) Err() error {
+	if v.Allowed() {
+		return nil
+	}
+	return &DeniedError{Reason: v.Reason()}
+}
+
+// Generation is that of the snapshot that decided; 0 where there was none.
+func (v Verdict) Generation() uint64 { return v.raw.generation }
+
+// RetryAfter is how long the key has to wait, in whole seconds, where the reason is ReasonRateLimited.
+func (v Verdict) RetryAfter() time.Duration { return time.Duration(v.raw.retryAfter) * time.Second }
+
+// KeyID is the id of the key, known as soon as authentication passed, so also where the request is refused with 403
+// or 429. Empty where there is none.
+func (v Verdict) KeyID() string { return v.part(0, v.raw.keyIDLen) }
+
+// Environment is the key's. Empty where it has none.
+func (v Verdict) Environment() string { return v.part(v.raw.keyIDLen, v.raw.environmentLen) }
+
+// Tenant is the account or business that the key belongs to. Empty where there is none.
+func (v Verdict) Tenant() string {
+	return v.part(v.raw.keyIDLen+v.raw.environmentLen, v.raw.tenantLen)
+}
+
+// Scope is the one that is missing, where the reason is ReasonInsufficientScope.
+func (v Verdict) Scope() string {
+	return v.part(v.raw.keyIDLen+v.raw.environmentLen+v.raw.tenantLen, v.raw.scopeLen)
+}
+
+// Subject is whom the token is about, where the realm requires one, and whether it says so: it may be empty.
+func (v Verdict) Subject() (subject string, known bool) {
+	at := v.raw.keyIDLen + v.raw.environmentLen + v.raw.tenantLen + v.raw.scopeLen
+	return v.part(at, v.raw.subjectLen), v.raw.hasSubject != 0
+}
+
+// String is for logs: the decision, the reason, and the id of the key. It holds no secret.
+func (v Verdict) String() string {
+	text := "deny " + v.Reason().String()
+	if v.Allowed() {
+		text = "allow"
+	}
+	if id := v.KeyID(); id != "" {
+		text += ", key " + id
+	}
+	return text
+}
+
+func (v *Verdict) part(at, length uint32) string {
+	if length == 0 {
+		return ""
+	}
+	if v.long != "" {
+		return v.long[at : at+length]
+	}
+	return string(v.raw.text[at : at+length])
+}
+
+func (v *Verdict) textLen() uint32 {
+	return v.raw.keyIDLen + v.raw.environmentLen + v.raw.tenantLen + v.raw.scopeLen + v.raw.subjectLen
+}
