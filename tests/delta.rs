@@ -20,7 +20,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// How many histories there are, where nobody asks for more.
 const HISTORIES: u64 = 10_000;
 /// How many deltas each has, one after the other on the same base.
-const DELTAS: u64 = 3;
+const DELTAS: u64 = 2;
 
 /// One realm whose keys tokens can be bound to, and one without tokens whose keys are hashed first.
 const CONFIGURATION: &str = r#"

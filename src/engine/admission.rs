@@ -1,6 +1,6 @@
 //! May this snapshot be served? Who published it, and whether it would be a way back.
 
-use super::reload::ReloadError;
+use super::refusal::ReloadError;
 use crate::format::HASH_LENGTH;
 use crate::format::header::{FormatError, Header};
 use crate::gates::Plan;

@@ -1,6 +1,6 @@
 //! The files that a generation comes from: a full snapshot, and the delta beside it.
 
-use super::ReloadError;
+use super::refusal::ReloadError;
 use crate::memory::{Bytes, Mode, open_file};
 use crate::snapshot::delta_path;
 use std::fs::{self, File, Metadata};

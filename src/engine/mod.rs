@@ -21,10 +21,12 @@
 mod admission;
 mod cell;
 mod files;
+mod refusal;
 mod reload;
 
 pub use cell::Held;
-pub use reload::{Info, LastError, Loaded, Reload, ReloadError};
+pub use refusal::ReloadError;
+pub use reload::{Info, LastError, Loaded, Reload};
 
 use crate::gates::{self, Observer, Plan};
 use crate::keyring::Keyring;
