@@ -11,7 +11,7 @@ use crate::keyring::Keyring;
 use crate::limits::{State as Counters, StateError, StateInfo};
 use crate::memory::Bytes;
 use crate::signature::Fingerprint;
-use crate::snapshot::{Delta, Snapshot};
+use crate::snapshot::{Delta, DeltaError, Snapshot};
 use crate::time::SteadyClock;
 use parking_lot::Mutex;
 use std::path::PathBuf;
