@@ -97,7 +97,7 @@ impl Store {
     pub fn create(place: &Place) -> Result<(Self, Migrated), StoreError> {
         let mut session: Box<dyn Session> = match place {
             Place::Sqlite(path) => Box::new(sqlite::Sqlite::create(path)?),
-            Place::Postgres(url) => Box::new(postgres::Postgres::connect(url, true)?),
+            Place::Postgres(url) => Box::new(postgres::Postgres::connect(url)?),
         };
         let migrated = migrations::run(&mut *session, place)?;
         Ok((Self::of(session)?, migrated))
@@ -107,7 +107,7 @@ impl Store {
     pub fn open(place: &Place) -> Result<Self, StoreError> {
         let mut session: Box<dyn Session> = match place {
             Place::Sqlite(path) => Box::new(sqlite::Sqlite::open(path)?),
-            Place::Postgres(url) => Box::new(postgres::Postgres::connect(url, false)?),
+            Place::Postgres(url) => Box::new(postgres::Postgres::connect(url)?),
         };
         migrations::check(&mut *session, place)?;
         Self::of(session)

@@ -45,8 +45,7 @@ pub(crate) struct Postgres {
 }
 
 impl Postgres {
-    /// Connects, and makes the schema where `create` says so and it is missing.
-    pub(crate) fn connect(url: &str, create: bool) -> Result<Self, StoreError> {
+    pub(crate) fn connect(url: &str) -> Result<Self, StoreError> {
         // The text of a URL may hold a password, so no message repeats it.
         let mut config: Config = url.parse().map_err(|_| StoreError::Url)?;
         if config.get_connect_timeout().is_none() {
@@ -63,9 +62,6 @@ impl Postgres {
             _ => config.connect(tls()?)?,
         };
         client.batch_execute(SETTINGS)?;
-        if create {
-            client.batch_execute("CREATE SCHEMA IF NOT EXISTS keyward")?;
-        }
         Ok(Self { client, statements: HashMap::new(), listening: false })
     }
 
@@ -185,7 +181,12 @@ impl Session for Postgres {
 
     fn lock_schema(&mut self) -> Result<(), StoreError> {
         // "kwds", as the application id of a file.
-        self.batch("SELECT pg_catalog.pg_advisory_xact_lock(x'6b776473'::bigint)")
+        self.batch("SELECT pg_catalog.pg_advisory_xact_lock(x'6b776473'::bigint)")?;
+        let missing = "SELECT pg_catalog.to_regnamespace('keyward') IS NULL";
+        if self.client.query_one(missing, &[])?.try_get(0)? {
+            self.batch("CREATE SCHEMA keyward")?;
+        }
+        Ok(())
     }
 
     fn has_table(&mut self, name: &str) -> Result<bool, StoreError> {

@@ -172,7 +172,7 @@ pub(crate) trait Session: Send {
 
     fn begin(&mut self, begin: Begin) -> Result<(), StoreError>;
 
-    /// Keeps others from migrating at the same time; in a transaction.
+    /// Keeps others from migrating at the same time, and makes room for tables; in a transaction.
     fn lock_schema(&mut self) -> Result<(), StoreError>;
 
     fn has_table(&mut self, name: &str) -> Result<bool, StoreError>;
