@@ -661,6 +661,65 @@ on_both!(
     publications_are_remembered,
 );
 
+/// The roles that docs/OPERATIONS.md names can do their work, and nothing to the log.
+#[test]
+fn roles_have_the_rights_that_they_need() {
+    let page = include_str!("../../../docs/OPERATIONS.md");
+    let (_, sql) = page.split_once("```sql\n").unwrap();
+    let (sql, _) = sql.split_once("```").unwrap();
+    let (house, mut owner) = House::furnished(Kind::Postgres);
+    add(&mut owner, &mut [key("one", 1)]).unwrap();
+    house.foreign(sql).unwrap();
+    let Place::Postgres(url) = &house.place else { panic!("it is PostgreSQL") };
+    let as_role = |role: &str| Place::Postgres(url.replace("keyward@", &format!("{role}@")));
+
+    let mut operator = Store::open(&as_role("keyward_operator")).unwrap();
+    add(&mut operator, &mut [key("two", 2)]).unwrap();
+    set_status(&mut operator, "one", Status::Revoked);
+    operator
+        .change::<_, StoreError>(&actor(), |change| {
+            change.put_sealed_secret("shop", "two", &SealedSecret { sealing_key: 1, sealed: vec![1] })?;
+            change.drop_sealed_secret("shop", "two")?;
+            change.put_member("shop", "acme", "ada", Role::Owner)?;
+            change.approve_tenant("shop", "acme")?;
+            change.log(&Entry::new("test"))
+        })
+        .unwrap();
+
+    let mut publisher = Store::open(&as_role("keyward_publisher")).unwrap();
+    assert_eq!(changed_since(&mut publisher, 0).len(), 2);
+    assert_eq!(publisher.wait(0, Duration::from_secs(1)).unwrap(), 3);
+    let publication = Publication {
+        generation: 1,
+        base: None,
+        change: 3,
+        configuration: String::new(),
+        keys: 2,
+        hash: String::new(),
+        published_at: 1,
+    };
+    publisher
+        .change::<_, StoreError>(&actor(), |change| {
+            change.add_publication(&publication)?;
+            change.log(&Entry::new("publish"))
+        })
+        .unwrap();
+    add(&mut publisher, &mut [key("three", 3)]).unwrap_err();
+    assert!(publisher.read(|view| view.sealed_secret("shop", "two")).is_err());
+
+    let database = url.rsplit('/').next().unwrap();
+    for role in ["keyward_operator", "keyward_publisher"] {
+        for attempt in [
+            "DELETE FROM keyward.audit",
+            "DROP TRIGGER audit_stays ON keyward.audit",
+            "TRUNCATE keyward.audit",
+        ] {
+            let output = Server::shared().psql(database, &format!("SET ROLE {role}; {attempt}"));
+            assert!(!output.status.success(), "{role}: {attempt}");
+        }
+    }
+}
+
 #[test]
 fn a_file_of_something_else_is_left_alone() {
     let folder = TempDir::new().unwrap();

@@ -173,8 +173,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<bool, Failure> {
         Some(_) => "which `keyward key reveal` shows again.",
         None => "shown this once: only a digest of it is kept. Copy it now.",
     };
-    Shown { realm: &key.realm, id: &key.id, secret: &secret.presented(), note, json: arguments.json }
-        .print()?;
+    let (secret, kept) = (secret.presented(), made.retrievable.is_some());
+    Shown { realm: &key.realm, id: &key.id, secret: &secret, note, kept, json: arguments.json }.print()?;
     Ok(true)
 }
 

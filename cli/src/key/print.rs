@@ -12,6 +12,8 @@ pub(super) struct Shown<'s> {
     pub(super) secret: &'s str,
     /// What is said on a terminal.
     pub(super) note: &'s str,
+    /// Whether it can be printed again.
+    pub(super) kept: bool,
     pub(super) json: bool,
 }
 
@@ -33,11 +35,14 @@ impl Shown<'_> {
         };
         // Whoever stops reading has not got it either.
         write().map_err(|error| {
-            Failure::data(format_args!(
-                "key {:?} is stored, and could not be printed ({error}); it cannot be had again: revoke it with \
-                 `keyward key revoke`, and make another",
-                self.id
-            ))
+            let id = self.id;
+            Failure::data(match self.kept {
+                true => format!("key {id:?} could not be printed ({error}); `keyward key reveal` prints it again"),
+                false => format!(
+                    "key {id:?} is stored, and could not be printed ({error}); it cannot be had again: revoke it with \
+                     `keyward key revoke`, and make another"
+                ),
+            })
         })
     }
 }

@@ -60,6 +60,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<bool, Failure> {
         Ok((key, secret))
     })?;
     let note = "and the log says that it was shown.";
-    Shown { realm: &key.realm, id: &key.id, secret: &secret, note, json: arguments.json }.print()?;
+    Shown { realm: &key.realm, id: &key.id, secret: &secret, note, kept: true, json: arguments.json }
+        .print()?;
     Ok(true)
 }

@@ -91,7 +91,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<bool, Failure> {
     let once = if made.retrievable.is_some() { "" } else { "shown this once: copy it now; " };
     let note = format!("{once}{end}");
     let (realm, id) = (&made.key.realm, &made.key.id);
-    Shown { realm, id, secret: &secret.presented(), note: &note, json: arguments.json }.print()?;
+    let (secret, kept) = (secret.presented(), made.retrievable.is_some());
+    Shown { realm, id, secret: &secret, note: &note, kept, json: arguments.json }.print()?;
     if arguments.json {
         return Ok(true);
     }
