@@ -28,6 +28,16 @@ pub enum NewKeyError {
         /// What was asked for.
         credential: String,
     },
+    /// The realm has no such environment.
+    #[error("realm {realm:?} has no environment {environment:?}; it has {}", known.join(", "))]
+    UnknownEnvironment {
+        /// The realm.
+        realm: String,
+        /// What was asked for.
+        environment: String,
+        /// What there is.
+        known: Vec<String>,
+    },
     /// The format names an environment, and none was given.
     #[error("keys of credential {credential:?} name their environment; say which")]
     NoEnvironment {
@@ -77,6 +87,12 @@ impl Realm {
                 return Err(NewKeyError::NoKeys { realm, credential });
             }
         };
+        if let Some(name) = environment
+            && !self.environments.iter().any(|known| known == name)
+        {
+            let (realm, known) = (self.name.clone(), self.environments.clone());
+            return Err(NewKeyError::UnknownEnvironment { realm, environment: name.to_owned(), known });
+        }
         let credential = || credential.to_owned();
         let Some(format) = &rules.format else {
             return random(BASE64URL, PLAIN_LENGTH);
@@ -205,7 +221,8 @@ mod tests {
         let named = realm("format = \"k_{environment}_{secret}\"");
         assert!(matches!(named.new_key("key", None), Err(NewKeyError::NoEnvironment { .. })));
         assert!(matches!(named.new_key("kex", Some("live")), Err(NewKeyError::NoKeys { .. })));
-        assert!(matches!(named.new_key("key", Some("nowhere")), Err(NewKeyError::Ambiguous { .. })));
+        let error = named.new_key("key", Some("nowhere")).unwrap_err().to_string();
+        assert!(error.contains("no environment \"nowhere\"; it has live, test, live_x"), "{error}");
         // Every key of "live" is also one of "live_x" where what follows is the same.
         let unclear = realm(
             "format = \"{environment}{secret}\"\nsecret_alphabet = \"base64url\"\nsecret_length = [1, 256]",

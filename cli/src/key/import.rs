@@ -348,7 +348,8 @@ fn report(arguments: &Arguments, outcome: &Outcome, kept: bool) -> Result<(), Fa
     writeln!(output, "{} keys read: {what}", outcome.read)?;
     if !outcome.tenants.is_empty() {
         let would = if kept { "" } else { "would be " };
-        writeln!(output, "{} tenants {would}added", outcome.tenants.len())?;
+        let count = outcome.tenants.len();
+        writeln!(output, "{count} {} {would}added", if count == 1 { "tenant" } else { "tenants" })?;
     }
     for Refusal { line, id, reason } in outcome.refused.iter().take(NAMED) {
         let id = id.as_ref().map(|id| format!(" {}", visible(id))).unwrap_or_default();

@@ -93,7 +93,7 @@ impl Uses {
 }
 
 /// One key for programs.
-fn to_json(key: &StoredKey, now: u64, successor: Option<&str>, uses: Option<&Uses>) -> Value {
+fn to_json(key: &StoredKey, now: u64, uses: Option<&Uses>) -> Value {
     let mut value = json!({
         "realm": key.realm,
         "id": key.id,
@@ -110,7 +110,6 @@ fn to_json(key: &StoredKey, now: u64, successor: Option<&str>, uses: Option<&Use
         "expires_at": key.expires_at,
         "created_at": key.created_at,
         "replaces": key.replaces,
-        "replaced_by": successor,
         "metadata": key.metadata,
         "pepper": key.pepper,
         "change": key.changed,
@@ -157,7 +156,7 @@ pub(super) fn list(arguments: &ListArguments) -> Result<bool, Failure> {
                 return Ok(());
             }
             if arguments.json {
-                return Ok(writeln!(output, "{}", to_json(&key, now, None, uses.as_ref()))?);
+                return Ok(writeln!(output, "{}", to_json(&key, now, uses.as_ref()))?);
             }
             let mut row = vec![
                 visible(&key.realm),
@@ -192,7 +191,11 @@ pub(super) fn show(arguments: &Arguments) -> Result<bool, Failure> {
     })?;
     let mut output = Output::new();
     if arguments.json {
-        writeln!(output, "{}", to_json(&key, now, successor.as_deref(), uses.as_ref()))?;
+        let mut value = to_json(&key, now, uses.as_ref());
+        if let Some(members) = value.as_object_mut() {
+            members.insert("replaced_by".to_owned(), successor.into());
+        }
+        writeln!(output, "{value}")?;
         return Ok(true);
     }
     let mut table = Table::default();

@@ -57,7 +57,7 @@ fn digests_and_keys_move_without_reissuing(kind: Kind) {
         desk.json(["key", "list", "--json"]).is_empty() && desk.json(["tenant", "list", "--json"]).is_empty()
     );
     let done = desk.ok(["key", "import", "keys.csv", "--add-tenants"]);
-    assert!(done.contains("3 taken, 0 refused") && done.contains("1 tenants added"), "{done}");
+    assert!(done.contains("3 taken, 0 refused") && done.contains("1 tenant added"), "{done}");
     let keys = desk.json(["key", "list", "--json"]);
     assert_eq!(keys.len(), 3);
     assert_eq!(desk.shown("one")["scopes"], json!(["read", "write"]));

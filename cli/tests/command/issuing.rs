@@ -25,9 +25,9 @@ fn a_folder_is_made_and_kept(kind: Kind) {
     assert!(std::fs::read(desk.path("deep/folder/keyring.toml")).unwrap() == keyring);
     let key = desk.ok(["key", "create", "--dir", "deep/folder", "--environment", "live"]);
     assert!(key.starts_with("ak_live_") && key.len() == "ak_live_".len() + 43 + 1 + 6 + 1, "{}", key.len());
-    assert!(
-        desk.refused(3, ["key", "list", "--dir", "nowhere"]).contains("nowhere/keystore.sqlite: there is no")
-    );
+    let nowhere = desk.refused(3, ["key", "list", "--store", "nowhere.sqlite"]);
+    assert!(nowhere.contains("nowhere.sqlite: there is no keystore"), "{nowhere}");
+    assert!(!desk.path("nowhere.sqlite").exists());
 }
 
 fn a_key_is_printed_once_and_works(kind: Kind) {
@@ -385,7 +385,7 @@ fn what_a_command_cannot_mean_is_refused(kind: Kind) {
     desk.ok(["tenant", "add", "acme"]);
     for (arguments, code, why) in [
         (&["--tenant", "acme"][..], 2, "name their environment"),
-        (&["--tenant", "acme", "--environment", "lvie"], 2, "environment"),
+        (&["--tenant", "acme", "--environment", "lvie"], 2, "no environment \"lvie\""),
         (&["--tenant", "acme", "--environment", "live", "--scope", "\u{e9}"], 2, "is no scope"),
         (&["--tenant", "acme", "--environment", "live", "--credential", "nope"], 2, "api_key"),
         (&["--tenant", "acme", "--environment", "live", "--realm", "nope"], 2, "there is no realm"),
