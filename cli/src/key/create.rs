@@ -92,6 +92,10 @@ pub(super) struct Secret {
 }
 
 impl Secret {
+    pub(super) fn new(login: Option<String>, secret: Zeroizing<String>) -> Self {
+        Self { login, secret }
+    }
+
     /// What is presented.
     pub(super) fn presented(&self) -> Zeroizing<String> {
         Zeroizing::new(match &self.login {
@@ -144,7 +148,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<bool, Failure> {
         Some(file) => given(file)?,
         None => realm.new_key(&credential.name, environment).map_err(Failure::usage)?,
     };
-    let secret = Secret { login, secret };
+    let secret = Secret::new(login, secret);
     let mut store = arguments.place.open()?;
     let now = times::now();
     let metadata: Map<String, Value> =
@@ -278,10 +282,4 @@ fn given(path: &Path) -> Result<Zeroizing<String>, Failure> {
         return Err(Failure::file(path, "it has more than one line; the key stands on one, alone"));
     }
     Ok(Zeroizing::new(line.to_owned()))
-}
-
-impl Secret {
-    pub(super) fn new(login: Option<String>, secret: Zeroizing<String>) -> Self {
-        Self { login, secret }
-    }
 }

@@ -124,7 +124,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<bool, Failure> {
             Import { arguments, maker: &maker, change, outcome: Outcome::default(), counts: HashMap::new() };
         let mut batch = Vec::new();
         for row in rows {
-            import.read(row?, &mut batch)?;
+            import.read(&row?, &mut batch);
             if batch.len() == BATCH {
                 import.store(std::mem::take(&mut batch))?;
             }
@@ -171,23 +171,18 @@ impl<'i> Import<'i, '_> {
         self.outcome.refused.push(Refusal { line, id: id.map(str::to_owned), reason: reason.into() });
     }
 
-    fn read(&mut self, row: Row, batch: &mut Vec<(u64, Made<'i>)>) -> Result<(), Failure> {
+    fn read(&mut self, row: &Row, batch: &mut Vec<(u64, Made<'i>)>) {
         self.outcome.read += 1;
-        let made = row.record.and_then(|record| {
-            let made = self.maker.make(&record, self.change.now());
-            made.map_err(|reason| (id_of(&record), reason)).map_err(|(id, reason)| {
-                // The id is told apart from the reason by those who read it.
-                match id {
-                    Some(id) => format!("key {id:?}: {reason}"),
-                    None => reason,
-                }
-            })
-        });
+        let made = match &row.record {
+            Ok(record) => {
+                self.maker.make(record, self.change.now()).map_err(|reason| (id_of(record), reason))
+            }
+            Err(reason) => Err((None, reason.clone())),
+        };
         match made {
             Ok(made) => batch.push((row.line, made)),
-            Err(reason) => self.refuse(row.line, None, reason),
+            Err((id, reason)) => self.refuse(row.line, id.as_deref(), reason),
         }
-        Ok(())
     }
 
     /// Stores those of a batch that may be stored.

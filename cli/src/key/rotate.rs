@@ -15,7 +15,7 @@ use keyward::realm::Configuration;
 use keyward::record::Status;
 use keyward_keystore::{Entry, KeyState, StoredKey};
 use serde_json::{Map, Value, json};
-use std::io::Write;
+use std::io::{self, IsTerminal, Write};
 
 /// Make a key that takes the place of another, and print it
 ///
@@ -97,7 +97,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<bool, Failure> {
         return Ok(true);
     }
     // On a terminal it was said beside the key.
-    if !std::io::IsTerminal::is_terminal(&std::io::stdout()) {
+    if !io::stdout().is_terminal() {
         writeln!(anstream::stderr(), "{id}: {end}")?;
     }
     Ok(true)
