@@ -1,16 +1,26 @@
 //! The command `keyward`: keyrings, snapshots, and what an engine decides from them.
 
+mod audit;
 mod bench;
 mod build;
 mod conformance;
 mod demo;
 mod failure;
+mod init;
 mod inspect;
+mod issuing;
+mod key;
 mod keyring;
+mod maker;
+mod member;
 mod output;
+mod place;
 mod progress;
 mod request;
+mod seal;
 mod table;
+mod tenant;
+mod times;
 mod token;
 mod units;
 mod usage;
@@ -48,6 +58,11 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    Init(init::Arguments),
+    Tenant(tenant::Arguments),
+    Member(member::Arguments),
+    Key(key::Arguments),
+    Audit(audit::Arguments),
     Keyring(keyring::Arguments),
     Build(build::Arguments),
     Inspect(inspect::Arguments),
@@ -64,6 +79,11 @@ impl Command {
     /// Does it; `false` where a request was denied or a check failed.
     fn run(&self) -> Result<bool, Failure> {
         match self {
+            Self::Init(arguments) => init::run(arguments),
+            Self::Tenant(arguments) => tenant::run(arguments),
+            Self::Member(arguments) => member::run(arguments),
+            Self::Key(arguments) => key::run(arguments),
+            Self::Audit(arguments) => audit::run(arguments),
             Self::Keyring(arguments) => keyring::run(arguments),
             Self::Build(arguments) => build::run(arguments),
             Self::Inspect(arguments) => inspect::run(arguments),
