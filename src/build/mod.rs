@@ -15,8 +15,9 @@ mod publish;
 mod write;
 
 pub use changes::Changes;
+pub use changes::Changes;
 pub use digests::Digests;
-pub use publish::{PublishError, Published, Publisher};
+pub use publish::{Form, PublishError, Published, Publisher, Staged};
 
 use crate::digest::DIGEST_LENGTH;
 use crate::format::record::{ATTRIBUTES_LENGTH, ID_LIMIT};
