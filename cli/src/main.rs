@@ -6,6 +6,7 @@ mod build;
 mod conformance;
 mod demo;
 mod failure;
+mod folder;
 mod init;
 mod inspect;
 mod issuing;
@@ -16,8 +17,11 @@ mod member;
 mod output;
 mod place;
 mod progress;
+mod publish;
 mod request;
+mod scan;
 mod seal;
+mod status;
 mod table;
 mod tenant;
 mod times;
@@ -65,6 +69,9 @@ enum Command {
     Audit(audit::Arguments),
     Keyring(keyring::Arguments),
     Build(build::Arguments),
+    Publish(publish::Arguments),
+    Status(status::Arguments),
+    Scan(scan::Arguments),
     Inspect(inspect::Arguments),
     Verify(verify::Arguments),
     Explain(verify::ExplainArguments),
@@ -86,6 +93,9 @@ impl Command {
             Self::Audit(arguments) => audit::run(arguments),
             Self::Keyring(arguments) => keyring::run(arguments),
             Self::Build(arguments) => build::run(arguments),
+            Self::Publish(arguments) => publish::run(arguments),
+            Self::Status(arguments) => status::run(arguments),
+            Self::Scan(arguments) => scan::run(arguments),
             Self::Inspect(arguments) => inspect::run(arguments),
             Self::Verify(arguments) => verify::run(arguments),
             Self::Explain(arguments) => verify::explain(arguments),

@@ -96,7 +96,7 @@ CREATE TABLE publication (
     -- The hash of the configuration that it was built with, in hex.
     configuration {text} NOT NULL,
     keys {integer} NOT NULL,
-    -- The BLAKE3 hash of the file, in hex.
+    -- The hash that the file's header has, in hex: it stands for every byte of the file.
     hash {text} NOT NULL,
     published_at {integer} NOT NULL
 ){strict};

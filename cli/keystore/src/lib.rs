@@ -12,6 +12,7 @@ mod audit;
 mod change;
 mod error;
 mod keys;
+mod lines;
 mod migrations;
 mod peppers;
 mod postgres;
@@ -167,6 +168,17 @@ impl Store {
                 Err(error)
             }
         }
+    }
+
+    /// Takes the right to publish, which one connection has at a time; `false`: another has it. It goes with the
+    /// connection, however that ends.
+    pub fn lock_publisher(&mut self) -> Result<bool, StoreError> {
+        self.session.lock_publisher()
+    }
+
+    /// Gives the right to publish back.
+    pub fn unlock_publisher(&mut self) -> Result<(), StoreError> {
+        self.session.unlock_publisher()
     }
 
     /// The number of the newest change of what a snapshot holds; 0: there was none.

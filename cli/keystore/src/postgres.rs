@@ -32,6 +32,11 @@ pub(crate) const DIALECT: Dialect = Dialect {
 /// How long a server is waited for that does not answer.
 const CONNECT: Duration = Duration::from_secs(10);
 
+/// A server that is gone without a word, as in a power cut, is noticed after so long.
+const SILENCE: Duration = Duration::from_secs(20);
+/// The advisory lock of whoever publishes: "kwdp".
+const PUBLISHER: i64 = 0x6b77_6470;
+
 /// What a session starts with. Tables stand in a schema of their own, so that an application's database can be used;
 /// nothing of a temporary schema is taken for them. A change waits for another at most as long as with SQLite.
 const SETTINGS: &str = "\
@@ -50,6 +55,9 @@ impl Postgres {
         let mut config: Config = url.parse().map_err(|_| StoreError::Url)?;
         if config.get_connect_timeout().is_none() {
             config.connect_timeout(CONNECT);
+        }
+        if config.get_tcp_user_timeout().is_none() {
+            config.tcp_user_timeout(SILENCE);
         }
         config.application_name("keyward");
         let local =
@@ -214,6 +222,15 @@ impl Session for Postgres {
         // An end of the connection looks like nothing having happened.
         self.client.check_connection()?;
         Ok(())
+    }
+
+    fn lock_publisher(&mut self) -> Result<bool, StoreError> {
+        let sql = format!("SELECT pg_catalog.pg_try_advisory_lock({PUBLISHER})");
+        Ok(self.client.query_one(&sql, &[])?.try_get(0)?)
+    }
+
+    fn unlock_publisher(&mut self) -> Result<(), StoreError> {
+        self.batch(&format!("SELECT pg_catalog.pg_advisory_unlock({PUBLISHER})"))
     }
 
     fn origin(&mut self) -> Result<Map<String, Json>, StoreError> {

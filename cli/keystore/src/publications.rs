@@ -16,7 +16,7 @@ pub struct Publication {
     pub configuration: String,
     /// How many keys it holds.
     pub keys: u64,
-    /// The BLAKE3 hash of the file, in hex.
+    /// The hash that the file's header has, in hex: it stands for every byte of the file.
     pub hash: String,
     /// When, in Unix seconds.
     pub published_at: u64,

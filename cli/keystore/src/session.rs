@@ -183,6 +183,11 @@ pub(crate) trait Session: Send {
     /// Waits until something may have changed since the last call, at most so long.
     fn wait(&mut self, most: Duration) -> Result<(), StoreError>;
 
+    /// Takes the right to publish; whether nobody else has it.
+    fn lock_publisher(&mut self) -> Result<bool, StoreError>;
+
+    fn unlock_publisher(&mut self) -> Result<(), StoreError>;
+
     /// What the database knows of who is connected.
     fn origin(&mut self) -> Result<Map<String, Json>, StoreError>;
 }

@@ -5,10 +5,11 @@ use crate::session::{Begin, Dialect, Row, Session, Value};
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OpenFlags, ToSql, params_from_iter};
 use serde_json::{Map, Value as Json};
-use std::fs::OpenOptions;
+use std::ffi::OsString;
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::ErrorKind;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -28,6 +29,9 @@ pub(crate) struct Sqlite {
     connection: Connection,
     /// What `PRAGMA data_version` last said.
     seen: i64,
+    path: PathBuf,
+    /// A locked file beside it, for as long as this one publishes.
+    publisher: Option<File>,
 }
 
 impl Sqlite {
@@ -61,7 +65,7 @@ impl Sqlite {
             0 if tables == 0 => connection.pragma_update(None, "application_id", APPLICATION)?,
             _ => return Err(StoreError::Foreign { place: path.display().to_string() }),
         }
-        let mut session = Self { connection, seen: 0 };
+        let mut session = Self { connection, seen: 0, path: path.to_owned(), publisher: None };
         session.seen = session.data_version()?;
         Ok(session)
     }
@@ -159,6 +163,30 @@ impl Session for Sqlite {
             }
             thread::sleep(LOOK.min(end.saturating_duration_since(Instant::now())));
         }
+    }
+
+    /// The lock is one of a file of its own: SQLite's come and go with its transactions.
+    fn lock_publisher(&mut self) -> Result<bool, StoreError> {
+        if self.publisher.is_some() {
+            return Ok(true);
+        }
+        let mut name = OsString::from(&self.path);
+        name.push(".publisher");
+        let path = PathBuf::from(name);
+        let refused = |error| StoreError::File { path: path.clone(), error };
+        let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path);
+        let file = file.map_err(refused)?;
+        match file.try_lock() {
+            Ok(()) => self.publisher = Some(file),
+            Err(TryLockError::WouldBlock) => {}
+            Err(TryLockError::Error(error)) => return Err(refused(error)),
+        }
+        Ok(self.publisher.is_some())
+    }
+
+    fn unlock_publisher(&mut self) -> Result<(), StoreError> {
+        self.publisher = None;
+        Ok(())
     }
 
     fn origin(&mut self) -> Result<Map<String, Json>, StoreError> {
