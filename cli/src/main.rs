@@ -102,7 +102,7 @@ impl Command {
             Self::Token(arguments) => token::run(arguments),
             Self::Usage(arguments) => usage::run(arguments),
             Self::Conformance(arguments) => conformance::run(arguments),
-            Self::Bench(arguments) => bench::run(arguments).map(|()| true).map_err(Failure::data),
+            Self::Bench(arguments) => bench::run(arguments).map(|()| true),
             Self::Demo(arguments) => demo::run(arguments),
         }
     }

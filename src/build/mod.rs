@@ -15,7 +15,6 @@ mod publish;
 mod write;
 
 pub use changes::Changes;
-pub use changes::Changes;
 pub use digests::Digests;
 pub use publish::{Form, PublishError, Published, Publisher, Staged};
 

@@ -7,8 +7,8 @@
 use super::BuildError;
 use crate::format::header::{FormatError, Header};
 use crate::format::{HASH_LENGTH, PAGE};
-use crate::memory::open_file;
-use crate::snapshot::delta_path;
+use crate::memory::{Bytes, Mode, open_file};
+use crate::snapshot::{Check, Delta, Snapshot, delta_path};
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Read};
@@ -314,13 +314,17 @@ impl Publisher {
         staged
     }
 
-    /// What a publisher that was killed had staged, if there is something with a header that can be read.
+    /// What a publisher that was killed had staged, if it is there and whole.
     pub fn staged(&self, form: Form) -> Option<Staged> {
-        let found = match form {
-            Form::Full => read_full(&self.temporary),
-            Form::Delta => read_delta(&self.delta_temporary),
+        let file = open_file(self.temporary(form)).ok()?;
+        let bytes = Bytes::open(&file, Mode::Map).ok()?;
+        let opened = match form {
+            Form::Full => Snapshot::open(bytes, Check::Whole).map(|full| (full.header().clone(), *full.hash())),
+            Form::Delta => {
+                Delta::open(bytes).map(|delta| (delta.keys().header().clone(), *delta.keys().hash()))
+            }
         };
-        let InPlace { header, hash } = found.ok()?.ok()??;
+        let (header, hash) = opened.ok()?;
         Some(Staged { form, header, hash })
     }
 

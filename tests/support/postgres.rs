@@ -13,15 +13,22 @@ use std::time::{Duration, Instant};
 /// What is said where there is no PostgreSQL: nothing is left out.
 const MISSING: &str = "these tests need PostgreSQL (initdb and postgres), which `make setup` installs";
 
-/// Runs the server, and stops it when its own standard input ends: that is a pipe which this process alone holds, so
-/// a test that is killed leaves nothing behind.
+/// Runs the server, again where somebody stops it, and ends it when its own standard input ends: that is a pipe which
+/// this process alone holds, so a test that is killed leaves nothing behind.
 const KEEPER: &str = r#"
 trap '' INT TERM HUP
-"$1/postgres" -D "$2/data" -k "$2" -c listen_addresses="$3" -c port="$4" -c fsync=off -c max_connections=200 \
-  -c shared_buffers=16MB -c unix_socket_permissions=0777 >"$2/log" 2>&1 </dev/null &
+serve() {
+  while [ ! -e "$2/over" ]; do
+    "$1/postgres" -D "$2/data" -k "$2" -c listen_addresses="$3" -c port="$4" -c fsync=off -c max_connections=200 \
+      -c shared_buffers=16MB -c unix_socket_permissions=0777 >>"$2/log" 2>&1 </dev/null
+    sleep 0.05
+  done
+}
+serve "$@" &
 server=$!
 cat >/dev/null
-kill -INT "$server" 2>/dev/null
+: >"$2/over"
+kill -INT "$(head -n 1 "$2/data/postmaster.pid")" 2>/dev/null
 wait "$server"
 rm -rf "$2"
 "#;
@@ -68,12 +75,7 @@ impl Server {
         let server = Self { _keeper: keeper.stdin.take().unwrap(), folder, programs };
         // Nobody waits for the keeper: it outlives this process by the time that a shutdown takes.
         thread::spawn(move || keeper.wait());
-        let end = Instant::now() + Duration::from_secs(60);
-        while !server.psql("postgres", "SELECT 1").status.success() {
-            let log = || fs::read_to_string(server.folder.join("log")).unwrap_or_default();
-            assert!(Instant::now() < end, "the PostgreSQL server does not start: {}", log());
-            thread::sleep(Duration::from_millis(50));
-        }
+        server.wait();
         server
     }
 
@@ -90,6 +92,28 @@ impl Server {
     pub fn url(&self, database: &str) -> String {
         let socket = self.folder.to_str().unwrap().replace('/', "%2F");
         format!("postgres://keyward@{socket}/{database}")
+    }
+
+    /// Stops the server in that mode of `pg_ctl`, `fast` or `immediate`; returns when it answers again.
+    pub fn restart(&self, mode: &str) {
+        let stopped = as_server(&self.programs.join("pg_ctl"), server_user())
+            .args(["stop", "-w", "-m", mode, "-D"])
+            .arg(self.folder.join("data"))
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        assert!(stopped.status.success(), "pg_ctl: {}", text(&stopped));
+        self.wait();
+    }
+
+    /// Waits until the server answers.
+    fn wait(&self) {
+        let end = Instant::now() + Duration::from_secs(60);
+        while !self.psql("postgres", "SELECT 1").status.success() {
+            let log = || fs::read_to_string(self.folder.join("log")).unwrap_or_default();
+            assert!(Instant::now() < end, "the PostgreSQL server does not start: {}", log());
+            thread::sleep(Duration::from_millis(50));
+        }
     }
 
     /// What `psql` answers to a statement.

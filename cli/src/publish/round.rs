@@ -137,22 +137,21 @@ impl<'s> Publishing<'s> {
 
     /// Puts in its place what a publisher had noted before it was killed, if it is still there.
     fn finish(&mut self) -> Result<(), Stop> {
-        let last = self.store.read(|view| view.newest_publication())?;
-        if let Some(last) = last.filter(|last| !self.has_in_place(last)) {
-            let form = if last.base.is_some() { Form::Delta } else { Form::Full };
-            let staged = self.publisher.staged(form).filter(|staged| hex(staged.hash()) == last.hash);
-            let follows = self.publisher.newest().is_none_or(|newest| newest < last.generation);
-            let fits = last.base.is_none_or(|base| {
-                self.publisher.full().is_some_and(|(full, hash)| {
-                    full.generation == base
-                        && staged.as_ref().is_some_and(|staged| staged.header().base_hash == *hash)
-                })
-            });
-            if let Some(staged) = staged.filter(|_| follows && fits) {
-                self.put(&staged)?;
-            }
+        let Some(last) = self.store.read(|view| view.newest_publication())? else { return Ok(()) };
+        if self.has_in_place(&last) {
+            // What lies beside a full snapshot that is the newest is of an earlier one. Beside any other it may be
+            // what keeps engines from taking that for whole, and stays until something newer is there.
+            return Ok(self.publisher.clear_delta()?);
         }
-        Ok(self.publisher.clear_delta()?)
+        let form = if last.base.is_some() { Form::Delta } else { Form::Full };
+        let staged = self.publisher.staged(form).filter(|staged| hex(staged.hash()) == last.hash);
+        let Some(staged) = staged else { return Ok(()) };
+        let follows = self.publisher.newest().is_none_or(|newest| newest < last.generation);
+        let fits = match form {
+            Form::Full => true,
+            Form::Delta => self.publisher.full().is_some_and(|(_, hash)| staged.header().base_hash == *hash),
+        };
+        if follows && fits { self.put(&staged) } else { Ok(()) }
     }
 
     /// Whether what is in place is that publication.
