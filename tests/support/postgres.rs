@@ -96,14 +96,25 @@ impl Server {
 
     /// Stops the server in that mode of `pg_ctl`, `fast` or `immediate`; returns when it answers again.
     pub fn restart(&self, mode: &str) {
+        let before = self.process();
         let stopped = as_server(&self.programs.join("pg_ctl"), server_user())
-            .args(["stop", "-w", "-m", mode, "-D"])
+            .args(["stop", "-W", "-m", mode, "-D"])
             .arg(self.folder.join("data"))
             .stdin(Stdio::null())
             .output()
             .unwrap();
         assert!(stopped.status.success(), "pg_ctl: {}", text(&stopped));
+        let end = Instant::now() + Duration::from_secs(60);
+        while self.process().is_none_or(|now| Some(now) == before) {
+            assert!(Instant::now() < end, "the PostgreSQL server does not stop");
+            thread::sleep(Duration::from_millis(10));
+        }
         self.wait();
+    }
+
+    /// The number of the server's process.
+    fn process(&self) -> Option<u32> {
+        fs::read_to_string(self.folder.join("data/postmaster.pid")).ok()?.lines().next()?.trim().parse().ok()
     }
 
     /// Waits until the server answers.
