@@ -6,7 +6,6 @@ mod build;
 mod conformance;
 mod demo;
 mod failure;
-mod folder;
 mod init;
 mod inspect;
 mod issuing;

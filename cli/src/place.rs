@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 pub(crate) const CONFIGURATION: &str = "keyward.toml";
 pub(crate) const KEYRING: &str = "keyring.toml";
+const SNAPSHOT: &str = "keys.kwd";
 
 /// The folder and the keystore.
 #[derive(Args)]
@@ -71,8 +72,18 @@ impl PlaceArguments {
         Ok(keyring)
     }
 
+    /// Where the keystore is.
+    pub(crate) fn place(&self) -> Result<Place, Failure> {
+        self.store.place(&self.dir)
+    }
+
     pub(crate) fn open(&self) -> Result<Store, Failure> {
-        Ok(Store::open(&self.store.place(&self.dir)?)?)
+        Ok(Store::open(&self.place()?)?)
+    }
+
+    /// Where the snapshot is that is published from it.
+    pub(crate) fn snapshot(&self) -> PathBuf {
+        self.dir.join(SNAPSHOT)
     }
 }
 

@@ -5,7 +5,7 @@ use crate::view::Conditions;
 use crate::{Change, StoreError, View};
 use keyward::digest::DIGEST_LENGTH;
 use keyward::record::Status;
-use serde_json::{Map, Value as Json, json};
+use serde_json::{Map, Value as Json};
 
 /// A key as it is stored.
 #[derive(Clone)]
@@ -101,41 +101,6 @@ impl StoredKey {
             Status::Pending => KeyState::Pending,
         }
     }
-}
-
-impl StoredKey {
-    /// The key as a line of JSON that builds take (docs/DECISIONS.md section 2), with its digest in place of a secret.
-    pub fn record(&self) -> String {
-        let mut members = Map::new();
-        let mut text = |name: &str, value: Option<&str>| {
-            if let Some(value) = value {
-                members.insert(name.to_owned(), value.into());
-            }
-        };
-        text("realm", Some(&self.realm));
-        text("id", Some(&self.id));
-        text("credential", Some(&self.credential));
-        text("tenant", self.tenant.as_deref());
-        text("environment", self.environment.as_deref());
-        text("status", Some(self.status.name()));
-        text("rate_limit", self.rate_limit.as_deref());
-        let alg = if self.sha256 { "blake3-sha256" } else { "blake3" };
-        let hex: String =
-            self.digest.iter().flat_map(|byte| [byte >> 4, byte & 15]).filter_map(hex_digit).collect();
-        members.insert("digest".to_owned(), json!({ "alg": alg, "pepper": self.pepper, "hex": hex }));
-        members.insert("scopes".to_owned(), self.scopes.clone().into());
-        members.insert("allow_ips".to_owned(), self.allow_ips.clone().into());
-        for (name, time) in [("not_before", self.not_before), ("expires_at", self.expires_at)] {
-            if let Some(time) = time {
-                members.insert(name.to_owned(), time.into());
-            }
-        }
-        Json::Object(members).to_string()
-    }
-}
-
-fn hex_digit(digit: u8) -> Option<char> {
-    char::from_digit(digit.into(), 16)
 }
 
 /// Which keys.

@@ -38,8 +38,16 @@ struct Line<'k> {
 }
 
 impl StoredKey {
-    /// Writes the key as one line for [`keyward::build::Collection::read`] and [`keyward::build::Changes::read`].
-    pub fn write_line(&self, output: &mut impl io::Write) -> io::Result<()> {
+    /// The key as a line of JSON that builds take (docs/DECISIONS.md section 2), with its digest in place of a secret.
+    pub fn record(&self) -> String {
+        let mut line = Vec::new();
+        let written = self.write_record(&mut line);
+        debug_assert!(written.is_ok(), "memory takes every byte");
+        String::from_utf8(line).unwrap_or_default()
+    }
+
+    /// Writes the same.
+    pub fn write_record(&self, output: impl io::Write) -> io::Result<()> {
         let mut hex = String::with_capacity(2 * self.digest.len());
         for byte in &self.digest {
             let _ = write!(hex, "{byte:02x}");
@@ -59,7 +67,6 @@ impl StoredKey {
             not_before: self.not_before,
             expires_at: self.expires_at,
         };
-        serde_json::to_writer(&mut *output, &line)?;
-        output.write_all(b"\n")
+        Ok(serde_json::to_writer(output, &line)?)
     }
 }

@@ -68,7 +68,9 @@ pub(super) fn changes(
             return Err(Broken::TooMany);
         }
         counts.count(&key, last);
-        Ok(key.write_line(&mut lines)?)
+        key.write_record(&mut lines)?;
+        lines.push(b'\n');
+        Ok(())
     });
     match read {
         Ok(()) => Ok(Some((lines, counts))),
@@ -96,7 +98,7 @@ pub(super) fn everything(
         let sent = view
             .keys_changed_since(0, |key| {
                 counts.count(&key, change);
-                key.write_line(&mut writer).map_err(Stop::Io)
+                key.write_record(&mut writer).and_then(|()| writer.write_all(b"\n")).map_err(Stop::Io)
             })
             .and_then(|()| writer.flush().map_err(Stop::Io));
         drop(writer);

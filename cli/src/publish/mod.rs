@@ -9,7 +9,7 @@ mod summary;
 mod watch;
 
 use crate::failure::Failure;
-use crate::folder::Folder;
+use crate::place::PlaceArguments;
 use crate::output::Output;
 use crate::units;
 use brake::{Consent, Doubt};
@@ -40,7 +40,7 @@ what is in place is not what this keystore has published, and nobody said yes; 2
 line is wrong; 3 nothing was published, because of a file or the keystore (the message says).")]
 pub(crate) struct Arguments {
     #[command(flatten)]
-    folder: Folder,
+    place: PlaceArguments,
     /// The snapshot to publish; a delta lies beside it [default: keys.kwd in the folder]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -88,17 +88,17 @@ pub(crate) struct Rules {
 }
 
 impl Rules {
-    pub(crate) fn read(folder: &Folder) -> Result<Self, Failure> {
-        let (configuration, keyring) = (folder.configuration()?, folder.keyring()?);
-        keyring.check_realms(&configuration)?;
+    pub(crate) fn read(place: &PlaceArguments) -> Result<Self, Failure> {
+        let configuration = place.configuration()?;
+        let keyring = place.keyring(&configuration)?;
         Ok(Self { configuration, keyring })
     }
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<bool, Failure> {
-    let Arguments { folder, output, full, brake, keep, max_age, threads, .. } = arguments;
+    let Arguments { place, output, full, brake, keep, max_age, threads, .. } = arguments;
     let settings = Settings {
-        snapshot: output.clone().unwrap_or_else(|| folder.snapshot_path()),
+        snapshot: output.clone().unwrap_or_else(|| place.snapshot()),
         full: *full,
         brake: *brake,
         keep: *keep,
@@ -106,10 +106,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool, Failure> {
         threads: *threads,
     };
     if arguments.watch {
-        return watch::watch(folder, &settings, arguments.yes, arguments.json);
+        return watch::watch(place, &settings, arguments.yes, arguments.json);
     }
-    let rules = Rules::read(folder)?;
-    let mut publishing = Publishing::begin(&folder.place()?, &settings)?;
+    let rules = Rules::read(place)?;
+    let mut publishing = Publishing::begin(&place.place()?, &settings)?;
     let mut consent = |doubt: &Doubt| arguments.yes || ask(doubt);
     let outcome = publishing.round(&rules, &mut consent as Consent<'_>)?;
     outcome.write(&mut Output::new(), &settings.snapshot, arguments.json)?;

@@ -8,7 +8,7 @@ use super::round::Publishing;
 use super::stop::Stop;
 use super::{Rules, Settings};
 use crate::failure::Failure;
-use crate::folder::Folder;
+use crate::place::{CONFIGURATION, KEYRING, PlaceArguments};
 use crate::output::Output;
 use keyward_keystore::Place;
 use std::fs;
@@ -26,31 +26,31 @@ const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
 /// What was read of configuration and keyring, and which files that was.
 struct Followed<'f> {
-    folder: &'f Folder,
+    place: &'f PlaceArguments,
     rules: Rules,
     files: Vec<Option<(u64, i64, i64, u64)>>,
 }
 
 impl<'f> Followed<'f> {
-    fn new(folder: &'f Folder) -> Result<Self, Failure> {
-        let files = Self::look(folder);
-        Ok(Self { folder, rules: Rules::read(folder)?, files })
+    fn new(place: &'f PlaceArguments) -> Result<Self, Failure> {
+        let files = Self::look(place);
+        Ok(Self { place, rules: Rules::read(place)?, files })
     }
 
-    fn look(folder: &Folder) -> Vec<Option<(u64, i64, i64, u64)>> {
+    fn look(place: &PlaceArguments) -> Vec<Option<(u64, i64, i64, u64)>> {
         let identity = |path: PathBuf| {
             let metadata = fs::metadata(path).ok()?;
             Some((metadata.ino(), metadata.mtime(), metadata.mtime_nsec(), metadata.len()))
         };
-        [folder.configuration_path(), folder.keyring_path()].map(identity).to_vec()
+        [CONFIGURATION, KEYRING].map(|name| identity(place.dir.join(name))).to_vec()
     }
 
     /// Reads the files again where they are others. Where they cannot be used, what was read before goes on.
     fn follow(&mut self) -> Result<(), Failure> {
-        let files = Self::look(self.folder);
+        let files = Self::look(self.place);
         if files != self.files {
             self.files = files;
-            self.rules = Rules::read(self.folder)?;
+            self.rules = Rules::read(self.place)?;
         }
         Ok(())
     }
@@ -76,9 +76,9 @@ impl Told {
 }
 
 /// Publishes until it is ended. Nothing has to be done when it is: whatever the moment, the next one goes on.
-pub(super) fn watch(folder: &Folder, settings: &Settings, yes: bool, json: bool) -> Result<bool, Failure> {
-    let place = folder.place()?;
-    let mut followed = Followed::new(folder)?;
+pub(super) fn watch(arguments: &PlaceArguments, settings: &Settings, yes: bool, json: bool) -> Result<bool, Failure> {
+    let place = arguments.place()?;
+    let mut followed = Followed::new(arguments)?;
     let (mut told, mut pause, mut began) = (Told::default(), FIRST_WAIT, false);
     loop {
         let mut rounds = 0;

@@ -5,12 +5,13 @@ mod known;
 mod pieces;
 
 use crate::failure::Failure;
-use crate::folder::Folder;
+use crate::place::{KEYRING, PlaceArguments};
 use crate::output::{Output, visible};
 use crate::publish::Rules;
 use clap::Args;
 use formats::Formats;
 use ignore::WalkBuilder;
+use keyward::keyring::Keyring;
 use keyward::time::Timestamp;
 use known::{Hit, Known};
 use pieces::Pieces;
@@ -42,7 +43,7 @@ pub(crate) struct Arguments {
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
     #[command(flatten)]
-    folder: Folder,
+    place: PlaceArguments,
     /// Look keys up in this snapshot, with the keyring, and not in the keystore; its realms say the formats
     #[arg(long, value_name = "FILE")]
     snapshot: Option<PathBuf>,
@@ -77,16 +78,16 @@ struct Scan<'a> {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<bool, Failure> {
     let now = arguments.now.unwrap_or_else(Timestamp::coarse_now).seconds();
-    let Arguments { folder, .. } = arguments;
+    let Arguments { place, .. } = arguments;
     let (formats, known) = match &arguments.snapshot {
         Some(path) => {
-            let known = Known::snapshot(path, &folder.keyring()?, now)?;
+            let known = Known::snapshot(path, &Keyring::load(&place.dir.join(KEYRING))?, now)?;
             (Formats::new(known.realms())?, known)
         }
         None => {
-            let rules = Rules::read(folder)?;
+            let rules = Rules::read(place)?;
             let formats = Formats::new(&rules.configuration.realms)?;
-            (formats, Known::store(folder.open()?, rules, now))
+            (formats, Known::store(place.open()?, rules, now))
         }
     };
     let mut scan = Scan { formats, known, found: Found::default(), output: Output::new(), arguments };

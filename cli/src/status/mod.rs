@@ -4,7 +4,7 @@ mod in_place;
 mod report;
 
 use crate::failure::Failure;
-use crate::folder::Folder;
+use crate::place::PlaceArguments;
 use crate::output::Output;
 use crate::publish::Rules;
 use clap::Args;
@@ -28,7 +28,7 @@ Exit codes: 0 everything is published and in place; 1 something is wrong, and is
 do about it; 2 the command line is wrong; 3 the keystore or a file cannot be read.")]
 pub(crate) struct Arguments {
     #[command(flatten)]
-    folder: Folder,
+    place: PlaceArguments,
     /// The snapshot that servers read [default: keys.kwd in the folder]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -58,11 +58,11 @@ struct Fault {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<bool, Failure> {
-    let Arguments { folder, expiring: days, .. } = arguments;
-    let path = arguments.output.clone().unwrap_or_else(|| folder.snapshot_path());
+    let Arguments { place, expiring: days, .. } = arguments;
+    let path = arguments.output.clone().unwrap_or_else(|| place.snapshot());
     let now = Timestamp::coarse_now().seconds();
     let mut faults = Vec::new();
-    let mut store = folder.open()?;
+    let mut store = place.open()?;
     let in_place = InPlace::look(&path, &mut faults);
     let stored = store.read(|view| {
         let (keys, usable) = view.count_keys()?;
@@ -90,7 +90,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool, Failure> {
         store.unlock_publisher()?;
     }
     compare(&stored, in_place.as_ref(), watched, &mut faults);
-    match Rules::read(folder) {
+    match Rules::read(place) {
         Ok(rules) => against_rules(&rules, &stored, in_place.as_ref(), &mut faults)?,
         Err(failure) => faults.push(Fault {
             what: failure.message().to_owned(),
