@@ -319,7 +319,9 @@ impl Publisher {
         let file = open_file(self.temporary(form)).ok()?;
         let bytes = Bytes::open(&file, Mode::Map).ok()?;
         let opened = match form {
-            Form::Full => Snapshot::open(bytes, Check::Whole).map(|full| (full.header().clone(), *full.hash())),
+            Form::Full => {
+                Snapshot::open(bytes, Check::Whole).map(|full| (full.header().clone(), *full.hash()))
+            }
             Form::Delta => {
                 Delta::open(bytes).map(|delta| (delta.keys().header().clone(), *delta.keys().hash()))
             }

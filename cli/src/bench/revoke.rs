@@ -82,7 +82,8 @@ pub(super) fn run(plan: &Plan<'_>) -> Result<(), Failure> {
     line.start("revoking");
     let mut times = revoke(&mut store, &engine, plan, &|done| line.tick(done, plan.revocations as usize))?;
     line.0.finish_and_clear();
-    let (median, p99, worst) = (quantile(&mut times, 0.5), quantile(&mut times, 0.99), quantile(&mut times, 1.0));
+    let (median, p99, worst) =
+        (quantile(&mut times, 0.5), quantile(&mut times, 0.99), quantile(&mut times, 1.0));
     let mut output = std::io::stdout().lock();
     let database = if plan.store.is_some() { "PostgreSQL" } else { "SQLite" };
     if plan.json {
@@ -97,7 +98,10 @@ pub(super) fn run(plan: &Plan<'_>) -> Result<(), Failure> {
         writeln!(output, "first publication  {:.1} s", published.as_secs_f64())?;
         writeln!(output, "revoke to refused  median {median:.1} ms, p99 {p99:.1} ms, worst {worst:.1} ms")?;
         let reload = RELOAD.as_millis();
-        writeln!(output, "                   from before the transaction to the first refusal, reload every {reload} ms")?;
+        writeln!(
+            output,
+            "                   from before the transaction to the first refusal, reload every {reload} ms"
+        )?;
     }
     Ok(())
 }
@@ -124,7 +128,8 @@ fn fill(store: &mut Store, keys: u64, tick: &dyn Fn(u64)) -> Result<(), Failure>
             if tenants.last() != tenant.as_ref() {
                 tenants.extend(tenant.clone());
             }
-            let environment = key.environment.and_then(|number| configuration.realms.first()?.environments.get(number));
+            let environment =
+                key.environment.and_then(|number| configuration.realms.first()?.environments.get(number));
             batch.push(StoredKey {
                 realm: REALM.to_owned(),
                 id: key.id.to_owned(),
@@ -186,7 +191,8 @@ fn start_publisher(folder: &Path, store: Option<&str>) -> Result<(Ended, PathBuf
     let mut child = command.spawn()?;
     let output = child.stdout.take();
     let publisher = Ended(child);
-    let mut lines = BufReader::new(output.ok_or_else(|| Failure::data("the publisher has no output"))?).lines();
+    let mut lines =
+        BufReader::new(output.ok_or_else(|| Failure::data("the publisher has no output"))?).lines();
     match lines.next() {
         Some(line) => line?,
         None => return Err(Failure::data("the publisher ended")),
@@ -228,7 +234,8 @@ fn revoke(
                 store.change::<_, Failure>(&actor, |change| {
                     let id = format!("key_{number:08}");
                     let key = change.key(REALM, &id)?;
-                    let mut key = key.ok_or_else(|| Failure::data("a key of the bench is not in the keystore"))?;
+                    let mut key =
+                        key.ok_or_else(|| Failure::data("a key of the bench is not in the keystore"))?;
                     key.status = Status::Revoked;
                     change.update_key(&mut key)?;
                     Ok(change.log(&Entry::new("key.revoke").realm(REALM).key(&id))?)

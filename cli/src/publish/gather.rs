@@ -56,11 +56,7 @@ impl From<io::Error> for Broken {
 
 /// The lines of the keys that changed after `base`, of which those after `last` are counted; `None` where there are
 /// too many.
-pub(super) fn changes(
-    view: &mut View<'_>,
-    base: i64,
-    last: i64,
-) -> Result<Option<(Vec<u8>, Counts)>, Stop> {
+pub(super) fn changes(view: &mut View<'_>, base: i64, last: i64) -> Result<Option<(Vec<u8>, Counts)>, Stop> {
     let (mut lines, mut counts, mut keys) = (Vec::new(), Counts::default(), 0);
     let read = view.keys_changed_since(base, |key| {
         keys += 1;

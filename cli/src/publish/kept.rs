@@ -79,7 +79,8 @@ mod tests {
             fs::write(folder.path().join(stranger), "").unwrap();
         }
         clean(&snapshot, 10, 1).unwrap();
-        let mut names: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        let mut names: Vec<_> =
+            fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         names.sort();
         let expected = [
             "keys.kwd",

@@ -9,8 +9,8 @@ mod summary;
 mod watch;
 
 use crate::failure::Failure;
-use crate::place::PlaceArguments;
 use crate::output::Output;
+use crate::place::PlaceArguments;
 use crate::units;
 use brake::{Consent, Doubt};
 use clap::Args;
@@ -122,7 +122,8 @@ fn ask(doubt: &Doubt) -> bool {
         return false;
     }
     let mut answer = String::new();
-    let asked = write!(io::stderr(), "{doubt}. Publish all the same? [y/N] ").and_then(|()| io::stderr().flush());
+    let asked =
+        write!(io::stderr(), "{doubt}. Publish all the same? [y/N] ").and_then(|()| io::stderr().flush());
     asked.is_ok()
         && io::stdin().lock().read_line(&mut answer).is_ok()
         && matches!(answer.trim(), "y" | "Y" | "yes")

@@ -169,6 +169,8 @@ impl<'s> Publishing<'s> {
     fn gather(&mut self, rules: &Rules, hash: &str, full: Option<Because>) -> Result<Ground, Stop> {
         let in_place = self.publisher.full().map(|(header, hash)| (header.generation, hex(hash)));
         let current = self.store.read(|view| view.newest_publication())?.filter(|last| self.is_current(last));
+        let full = full
+            .or_else(|| self.is_strangely_signed(rules).then(|| "the signing keys have changed".to_owned()));
         let threads = self.settings.threads;
         self.store.read(|view| {
             let newest = view.newest_change()?;
@@ -183,8 +185,17 @@ impl<'s> Publishing<'s> {
                 Some(base) if base.configuration != hash => Some("the configuration has changed".to_owned()),
                 Some(base) if base.change > newest => Some("the keystore was set back".to_owned()),
                 Some(base) => {
-                    if current.is_some() && current == last && last.as_ref().is_some_and(|last| last.change == newest) {
-                        return Ok(Ground { newest, last, base: None, content: Content::Nothing, counts: Counts::default() });
+                    if current.is_some()
+                        && current == last
+                        && last.as_ref().is_some_and(|last| last.change == newest)
+                    {
+                        return Ok(Ground {
+                            newest,
+                            last,
+                            base: None,
+                            content: Content::Nothing,
+                            counts: Counts::default(),
+                        });
                     }
                     let published = last.as_ref().map_or(0, |last| last.change);
                     match gather::changes(view, base.change, published)? {
@@ -201,6 +212,15 @@ impl<'s> Publishing<'s> {
         })
     }
 
+    /// Whether an engine with this keyring would not take what is in place.
+    fn is_strangely_signed(&self, rules: &Rules) -> bool {
+        let full = self.publisher.full();
+        let delta = self.publisher.delta().zip(self.publisher.delta_hash());
+        full.into_iter()
+            .chain(delta)
+            .any(|(header, hash)| rules.keyring.check_signatures(hash, &header.signatures).is_err())
+    }
+
     /// Whether that publication is in place, and needs no other in its place because of its age.
     fn is_current(&self, publication: &Publication) -> bool {
         let header = self.publisher.delta().or_else(|| self.publisher.full().map(|(header, _)| header));
@@ -213,7 +233,9 @@ impl<'s> Publishing<'s> {
 
     /// Greater than every generation that was noted or that is in place.
     fn next_generation(&self, last: Option<&Publication>) -> u64 {
-        last.map(|last| last.generation).max(self.publisher.newest()).map_or(1, |newest| newest.saturating_add(1))
+        last.map(|last| last.generation)
+            .max(self.publisher.newest())
+            .map_or(1, |newest| newest.saturating_add(1))
     }
 
     fn stamp(&self, generation: u64) -> Stamp {
@@ -228,8 +250,12 @@ impl<'s> Publishing<'s> {
             self.publisher.next_generation()?;
         }
         let stranger = match self.publisher.newest() {
-            Some(found) if newest.is_none_or(|newest| found > newest) => Some(Doubt::Restored { found, newest }),
-            Some(found) if ground.base.is_none() && self.publisher.full().is_some() => Some(Doubt::Foreign { found }),
+            Some(found) if newest.is_none_or(|newest| found > newest) => {
+                Some(Doubt::Restored { found, newest })
+            }
+            Some(found) if ground.base.is_none() && self.publisher.full().is_some() => {
+                Some(Doubt::Foreign { found })
+            }
             _ => None,
         };
         let of = ground.last.as_ref().map_or(0, |last| last.keys);

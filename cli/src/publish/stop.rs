@@ -27,7 +27,9 @@ pub(crate) enum Stop {
     #[error(transparent)]
     Io(#[from] io::Error),
     /// Another publisher has the keystore.
-    #[error("somebody else publishes from this keystore (as `keyward publish --watch` does for as long as it runs)")]
+    #[error(
+        "somebody else publishes from this keystore (as `keyward publish --watch` does for as long as it runs)"
+    )]
     Busy,
     /// Another publisher has published from the keystore since it was read.
     #[error("somebody else has published generation {generation} from this keystore meanwhile; try again")]

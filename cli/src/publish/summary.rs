@@ -30,7 +30,10 @@ pub(crate) struct Summary {
 #[derive(Clone, Debug)]
 pub(crate) enum Outcome {
     /// What is in place has everything.
-    Unchanged { generation: u64, change: i64 },
+    Unchanged {
+        generation: u64,
+        change: i64,
+    },
     Published(Summary),
 }
 

@@ -8,8 +8,8 @@ use super::round::Publishing;
 use super::stop::Stop;
 use super::{Rules, Settings};
 use crate::failure::Failure;
-use crate::place::{CONFIGURATION, KEYRING, PlaceArguments};
 use crate::output::Output;
+use crate::place::{CONFIGURATION, KEYRING, PlaceArguments};
 use keyward_keystore::Place;
 use std::fs;
 use std::io::Write;
@@ -76,7 +76,12 @@ impl Told {
 }
 
 /// Publishes until it is ended. Nothing has to be done when it is: whatever the moment, the next one goes on.
-pub(super) fn watch(arguments: &PlaceArguments, settings: &Settings, yes: bool, json: bool) -> Result<bool, Failure> {
+pub(super) fn watch(
+    arguments: &PlaceArguments,
+    settings: &Settings,
+    yes: bool,
+    json: bool,
+) -> Result<bool, Failure> {
     let place = arguments.place()?;
     let mut followed = Followed::new(arguments)?;
     let (mut told, mut pause, mut began) = (Told::default(), FIRST_WAIT, false);

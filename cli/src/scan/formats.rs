@@ -75,8 +75,9 @@ fn expression(format: &KeyFormat, environments: &[String]) -> (String, bool) {
     let mut rest = format.template.as_str();
     let telling = rest.find('{').is_some_and(|place| place >= 2);
     let (least, most) = (format.min_length.min(LONGEST), format.max_length.min(LONGEST));
-    while let Some((literal, name, tail)) =
-        rest.split_once('{').and_then(|(literal, tail)| Some((literal, tail.split_once('}')?.0, tail.split_once('}')?.1)))
+    while let Some((literal, name, tail)) = rest
+        .split_once('{')
+        .and_then(|(literal, tail)| Some((literal, tail.split_once('}')?.0, tail.split_once('}')?.1)))
     {
         expression.push_str(&regex::escape(literal));
         match name {
@@ -136,7 +137,9 @@ impl Formats {
             pattern.find(piece, &mut candidates);
         }
         for found in self.basic.captures_iter(piece.bytes) {
-            let Some(encoded) = found.get(1).filter(|found| (piece.first..piece.last).contains(&found.start())) else {
+            let Some(encoded) =
+                found.get(1).filter(|found| (piece.first..piece.last).contains(&found.start()))
+            else {
                 continue;
             };
             let Ok(decoded) = STANDARD.decode(encoded.as_bytes()).map(Zeroizing::new) else { continue };
@@ -177,7 +180,8 @@ impl Pattern {
             if !(self.telling || alone) {
                 continue;
             }
-            let presented = if self.is_pair { self.pairs(bytes, start, end) } else { self.keys(bytes, start, end) };
+            let presented =
+                if self.is_pair { self.pairs(bytes, start, end) } else { self.keys(bytes, start, end) };
             if !presented.is_empty() {
                 candidates.push(self.candidate(presented, start, self.telling));
             }

@@ -69,7 +69,8 @@ impl Known {
         let mut peppers = Vec::new();
         for entry in layers.base().peppers() {
             let pepper = keyring.pepper(entry.id);
-            let missing = || Failure::file(path, format_args!("the keyring has no pepper with id {}", entry.id));
+            let missing =
+                || Failure::file(path, format_args!("the keyring has no pepper with id {}", entry.id));
             peppers.push(Zeroizing::new(*pepper.ok_or_else(missing)?.key()));
         }
         Ok(Self { source: Source::Snapshot(Box::new(layers)), peppers, keys: BTreeMap::new(), now })

@@ -5,8 +5,8 @@ mod known;
 mod pieces;
 
 use crate::failure::Failure;
-use crate::place::{KEYRING, PlaceArguments};
 use crate::output::{Output, visible};
+use crate::place::{KEYRING, PlaceArguments};
 use crate::publish::Rules;
 use clap::Args;
 use formats::Formats;
@@ -104,11 +104,20 @@ impl Scan<'_> {
         }
         let wanted = !self.arguments.no_ignore;
         let mut walk = WalkBuilder::new(path);
-        walk.hidden(false).ignore(wanted).git_ignore(wanted).git_global(wanted).git_exclude(wanted).parents(wanted);
+        walk.hidden(false)
+            .ignore(wanted)
+            .git_ignore(wanted)
+            .git_global(wanted)
+            .git_exclude(wanted)
+            .parents(wanted);
         walk.filter_entry(|entry| entry.depth() == 0 || entry.file_name() != ".git");
         for entry in walk.build() {
             match entry {
-                Ok(entry) if entry.file_type().is_some_and(|kind| kind.is_file() || (entry.depth() == 0 && kind.is_symlink())) => {
+                Ok(entry)
+                    if entry
+                        .file_type()
+                        .is_some_and(|kind| kind.is_file() || (entry.depth() == 0 && kind.is_symlink())) =>
+                {
                     match File::open(entry.path()) {
                         Ok(file) => self.read(entry.path(), file)?,
                         Err(error) => self.unreadable(entry.path(), &error),
@@ -142,7 +151,8 @@ impl Scan<'_> {
             for candidate in self.formats.candidates(&piece) {
                 let line = piece.line_of(candidate.start);
                 let hits = self.known.look_up(&candidate)?;
-                if hits.is_empty() && candidate.telling && told.insert((line, candidate.realm.clone(), None)) {
+                if hits.is_empty() && candidate.telling && told.insert((line, candidate.realm.clone(), None))
+                {
                     self.found.unknown += 1;
                     self.tell(path, line, &candidate.realm, None)?;
                 }
@@ -174,7 +184,12 @@ impl Scan<'_> {
             Some(hit) => {
                 let live = if hit.is_live() { "LIVE " } else { "" };
                 let tenant = hit.tenant.as_ref().map(|tenant| format!(" of {tenant}")).unwrap_or_default();
-                writeln!(self.output, "{place}: {live}key {} of {realm}{} ({state})", visible(&hit.id), visible(&tenant))
+                writeln!(
+                    self.output,
+                    "{place}: {live}key {} of {realm}{} ({state})",
+                    visible(&hit.id),
+                    visible(&tenant)
+                )
             }
         }
     }

@@ -77,7 +77,10 @@ impl InPlace {
         let header = self.layers.header();
         if header.max_age != 0 && header.created.saturating_add(header.max_age) < now {
             faults.push(Fault {
-                what: format!("it is past its max_age of {} s, and engines refuse to decide from it", header.max_age),
+                what: format!(
+                    "it is past its max_age of {} s, and engines refuse to decide from it",
+                    header.max_age
+                ),
                 mend: "`keyward publish`; with `--watch` it is published anew before that".to_owned(),
             });
         }
@@ -85,12 +88,27 @@ impl InPlace {
 
     /// Whether servers with this keyring can use it.
     pub(super) fn check_keyring(&self, keyring: &Keyring, faults: &mut Vec<Fault>) {
+        let (full, delta) = self.layers.hashes();
+        let delta = self.layers.delta().map(|delta| delta.keys().header()).zip(delta);
+        for (header, hash) in [(self.layers.base().header(), full)].into_iter().chain(delta) {
+            if let Err(error) = keyring.check_signatures(hash, &header.signatures) {
+                faults.push(Fault {
+                    what: format!("generation {}: {error}", header.generation),
+                    mend: "find out who put it there; `keyward publish` with the publisher's keyring replaces it".to_owned(),
+                });
+            }
+        }
         for entry in self.layers.base().peppers() {
             let known = keyring.pepper(entry.id);
             if known.is_none_or(|pepper| pepper_check(pepper.key()) != entry.check) {
                 faults.push(Fault {
-                    what: format!("the keyring lacks pepper {}, which keys in place were digested with", entry.id),
-                    mend: "put it back into the keyring, of the servers too: without it their keys are unknown".to_owned(),
+                    what: format!(
+                        "the keyring lacks pepper {}, which keys in place were digested with",
+                        entry.id
+                    ),
+                    mend:
+                        "put it back into the keyring, of the servers too: without it their keys are unknown"
+                            .to_owned(),
                 });
             }
         }

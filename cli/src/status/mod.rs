@@ -4,8 +4,8 @@ mod in_place;
 mod report;
 
 use crate::failure::Failure;
-use crate::place::PlaceArguments;
 use crate::output::Output;
+use crate::place::PlaceArguments;
 use crate::publish::Rules;
 use clap::Args;
 use in_place::InPlace;
@@ -100,7 +100,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool, Failure> {
     if let Some(in_place) = &in_place {
         in_place.check_age(now, &mut faults);
     }
-    let report = Report { path: &path, stored: &stored, in_place: in_place.as_ref(), watched, faults: &faults, now };
+    let report =
+        Report { path: &path, stored: &stored, in_place: in_place.as_ref(), watched, faults: &faults, now };
     let mut output = Output::new();
     if arguments.json {
         report.write_json(&mut output)?;
@@ -121,7 +122,10 @@ fn compare(stored: &Stored, in_place: Option<&InPlace>, watched: bool, faults: &
                 "`keyward publish` puts this keystore's keys there, once you say yes",
             ),
             (None, Some(last)) if found > last.generation => fault(
-                format!("generation {found} is in place, and the keystore remembers no later one than {}", last.generation),
+                format!(
+                    "generation {found} is in place, and the keystore remembers no later one than {}",
+                    last.generation
+                ),
                 "the keystore was set back: restore its newest backup, or `keyward publish --yes` what it holds",
             ),
             (None, Some(_)) => fault(
@@ -129,7 +133,9 @@ fn compare(stored: &Stored, in_place: Option<&InPlace>, watched: bool, faults: &
                 "find out who put it there; `keyward publish --full --yes` replaces it",
             ),
             (Some(same), _) if same.hash != in_place.hash() => fault(
-                format!("what is in place says that it is generation {found}, and has other bytes than were published"),
+                format!(
+                    "what is in place says that it is generation {found}, and has other bytes than were published"
+                ),
                 "find out who put it there; `keyward publish --full --yes` replaces it",
             ),
             (Some(same), Some(last)) if same.generation < last.generation => fault(
@@ -146,7 +152,13 @@ fn compare(stored: &Stored, in_place: Option<&InPlace>, watched: bool, faults: &
         } else {
             "`keyward publish`, or `keyward publish --watch` to have it done at each change"
         };
-        fault(format!("the newest change is {}, and {published} is the newest that was published", stored.change), mend);
+        fault(
+            format!(
+                "the newest change is {}, and {published} is the newest that was published",
+                stored.change
+            ),
+            mend,
+        );
     }
 }
 

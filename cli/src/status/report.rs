@@ -91,14 +91,18 @@ impl Report<'_> {
         let Stored { change, keys, usable, last, expiring, .. } = self.stored;
         let ago = |at: u64| format!("{} ago", units::rough(self.now.saturating_sub(at)));
         let mut table = Table::default();
-        let store = format!("change {change}; {} keys, {} not revoked", HumanCount(*keys), HumanCount(*usable));
+        let store =
+            format!("change {change}; {} keys, {} not revoked", HumanCount(*keys), HumanCount(*usable));
         table.row(["keystore", &store]);
         let published = match last {
             None => "nothing yet".to_owned(),
             Some(last) => {
                 let form = last.base.map_or("full".to_owned(), |base| format!("a delta on {base}"));
                 let when = ago(last.published_at);
-                format!("generation {}, {form}, with every change up to {}; {when}", last.generation, last.change)
+                format!(
+                    "generation {}, {form}, with every change up to {}; {when}",
+                    last.generation, last.change
+                )
             }
         };
         table.row(["published", &published]);

@@ -2,9 +2,7 @@
 //! and that is not alone: each many times, at random moments. Afterwards what is in place is whole, says what the
 //! keystore has noted of it, and the next publisher goes on; no generation has two contents.
 
-use crate::support::{
-    History, House, Kind, MANY, Random, assert_code, json, on_both, stderr,
-};
+use crate::support::{History, House, Kind, MANY, Random, assert_code, json, on_both, stderr};
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::ExitStatusExt;
@@ -81,7 +79,9 @@ fn a_full_disk_changes_nothing(kind: Kind) {
         let limit = random.below(blocks * 11 / 10).to_string();
         let publish = house.command(arguments(turn));
         let mut limited = Command::new("/bin/sh");
-        limited.args(["-c", "trap '' XFSZ; ulimit -f \"$0\"; exec \"$@\"", &limit]).arg(publish.get_program());
+        limited
+            .args(["-c", "trap '' XFSZ; ulimit -f \"$0\"; exec \"$@\"", &limit])
+            .arg(publish.get_program());
         limited.args(publish.get_args()).stdin(Stdio::null());
         for (name, value) in publish.get_envs() {
             match value {

@@ -1,10 +1,13 @@
 //! What is published, and what is held back.
 
 use crate::support::{
-    House, History, Kind, MANY, assert_code, assert_refused, cut, decide, json, on_both, stdout,
+    History, House, Kind, MANY, assert_code, assert_refused, cut, decide, json, on_both, stdout,
 };
+use keyward::engine::{Engine, Options};
+use keyward::keyring::Keyring;
 use keyward::reason::Reason;
 use std::fs;
+use std::process::Command;
 
 on_both!(
     a_change_becomes_a_delta_and_many_a_full_snapshot,
@@ -14,6 +17,7 @@ on_both!(
     what_is_swapped_or_cut_by_hand_is_published_anew,
     replaced_snapshots_are_kept_and_cleaned_up,
     a_changed_configuration_is_published_in_full,
+    a_new_signing_key_is_published_in_full,
 );
 
 fn a_change_becomes_a_delta_and_many_a_full_snapshot(kind: Kind) {
@@ -151,7 +155,8 @@ fn replaced_snapshots_are_kept_and_cleaned_up(kind: Kind) {
 fn a_changed_configuration_is_published_in_full(kind: Kind) {
     let house = House::published(kind, MANY);
     let text = fs::read_to_string(house.path("keyward.toml")).unwrap();
-    fs::write(house.path("keyward.toml"), text.replace("[realm.shop]", "[realm.shop]\ntitle = \"Shop\"")).unwrap();
+    fs::write(house.path("keyward.toml"), text.replace("[realm.shop]", "[realm.shop]\ntitle = \"Shop\""))
+        .unwrap();
     let published = json(&house.publish(["--json"]));
     assert_eq!((&published["generation"], &published["base"]), (&2.into(), &serde_json::Value::Null));
     assert_eq!(published["because"], "the configuration has changed");
@@ -159,4 +164,37 @@ fn a_changed_configuration_is_published_in_full(kind: Kind) {
     fs::write(house.path("keyward.toml"), text.replace("realm.shop", "realm.store")).unwrap();
     assert_refused(&house.publish([]), 3, "unknown realm \"shop\"");
     assert_eq!(History::default().check(&house), 2);
+}
+
+fn a_new_signing_key_is_published_in_full(kind: Kind) {
+    let house = House::published(kind, MANY);
+    let unsigned = fs::read_to_string(house.path("keyring.toml")).unwrap();
+    let new_key = || {
+        let made =
+            Command::new(env!("CARGO_BIN_EXE_keyward")).args(["keyring", "signing-key"]).output().unwrap();
+        String::from_utf8(made.stdout).unwrap()
+    };
+    let sign = |keys: &str| fs::write(house.path("keyring.toml"), format!("{unsigned}{keys}")).unwrap();
+    let (one, other) = (new_key(), new_key());
+    sign(&one);
+    let faults = json(&house.run(&["status", "--json"]))["faults"].to_string();
+    assert!(faults.contains("generation 1: "), "{faults}");
+    let published = json(&house.publish(["--json"]));
+    assert_eq!(
+        (&published["generation"], &published["because"]),
+        (&2.into(), &"the signing keys have changed".into())
+    );
+    house.revoke(&mut house.store(), 0..1).unwrap();
+    // Deltas are signed as well.
+    assert_eq!(json(&house.publish(["--json"]))["base"], 2);
+    let opens = || {
+        let keyring = Keyring::load(&house.path("keyring.toml")).unwrap();
+        Engine::open(&house.snapshot(), keyring, Options::default()).is_ok()
+    };
+    assert!(opens());
+    assert_eq!(json(&house.run(&["status", "--json"]))["agree"], true);
+    sign(&other);
+    assert!(!opens());
+    assert_eq!(json(&house.publish(["--json"]))["generation"], 4);
+    assert!(opens());
 }

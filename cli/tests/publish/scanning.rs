@@ -34,7 +34,11 @@ fn live_keys_are_found_wherever_they_stand(kind: Kind) {
     write("unknown.txt", format!("never: {}\n", key_text(77)).as_bytes());
     let dead = scan(&house, &[root]);
     assert_code(&dead, 0);
-    assert!(stdout(&dead).contains("revoked.txt:1: key key_3 of shop of acme (revoked)"), "{}", stdout(&dead));
+    assert!(
+        stdout(&dead).contains("revoked.txt:1: key key_3 of shop of acme (revoked)"),
+        "{}",
+        stdout(&dead)
+    );
     assert!(stdout(&dead).contains("unknown.txt:1: looks like a key of shop"), "{}", stdout(&dead));
 
     write("config.env", format!("A=1\nKEY=\"{}\"\nB=2\n", key_text(1)).as_bytes());
@@ -90,7 +94,10 @@ fn pairs_and_standard_input_are_looked_through() {
     assert_code(&output, 1);
     let found: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(found["line"], 2);
-    assert_eq!((&found["id"], &found["live"], &found["state"]), (&"key_1".into(), &true.into(), &"active".into()));
+    assert_eq!(
+        (&found["id"], &found["live"], &found["state"]),
+        (&"key_1".into(), &true.into(), &"active".into())
+    );
     assert!(!stdout(&output).contains(&key_text(1)));
 }
 
@@ -99,6 +106,7 @@ fn what_cannot_be_read_is_said() {
     let house = House::published(Kind::Sqlite, 2);
     assert_refused(&house.run(&["scan", house.path("nothing").to_str().unwrap()]), 3, "nothing");
     fs::write(house.path("leak"), key_text(1)).unwrap();
-    let both = house.run(&["scan", house.path("nothing").to_str().unwrap(), house.path("leak").to_str().unwrap()]);
+    let both =
+        house.run(&["scan", house.path("nothing").to_str().unwrap(), house.path("leak").to_str().unwrap()]);
     assert_code(&both, 1);
 }

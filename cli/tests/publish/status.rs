@@ -37,14 +37,19 @@ fn agreement_is_said(kind: Kind) {
     let status = json(&house.run(&["status", "--json"]));
     assert_eq!(status["agree"], true, "{status}");
     assert_eq!(status["keystore"]["change"], 2);
-    assert_eq!((&status["keystore"]["keys"], &status["keystore"]["not_revoked"]), (&MANY.into(), &(MANY - 1).into()));
+    assert_eq!(
+        (&status["keystore"]["keys"], &status["keystore"]["not_revoked"]),
+        (&MANY.into(), &(MANY - 1).into())
+    );
     assert_eq!((&status["in_place"]["generation"], &status["in_place"]["base"]), (&2.into(), &1.into()));
     assert_eq!(status["published"]["hash"], status["in_place"]["hash"]);
     assert_eq!(status["publisher_at_work"], false);
     assert!(store.lock_publisher().unwrap());
     assert_eq!(json(&house.run(&["status", "--json"]))["publisher_at_work"], true);
     let text = stdout(&house.run(&["status"]));
-    for part in ["change 2; 2,000 keys, 1,999 not revoked", "a delta on 1", "everything is published and in place"] {
+    for part in
+        ["change 2; 2,000 keys, 1,999 not revoked", "a delta on 1", "everything is published and in place"]
+    {
         assert!(text.contains(part), "{part:?} is not in {text}");
     }
 }
@@ -94,7 +99,11 @@ fn faults_are_named(kind: Kind) {
     assert_fault(&house, "the keyring lacks pepper 1");
     fs::write(house.path("keyring.toml"), keyring).unwrap();
     let configuration = fs::read_to_string(house.path("keyward.toml")).unwrap();
-    fs::write(house.path("keyward.toml"), configuration.replace("[realm.shop]", "[realm.shop]\ntitle = \"Shop\"")).unwrap();
+    fs::write(
+        house.path("keyward.toml"),
+        configuration.replace("[realm.shop]", "[realm.shop]\ntitle = \"Shop\""),
+    )
+    .unwrap();
     assert_fault(&house, "the configuration has changed");
     fs::write(house.path("keyward.toml"), "[realm").unwrap();
     assert_fault(&house, "keyward.toml:1");

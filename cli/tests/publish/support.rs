@@ -260,7 +260,11 @@ impl History {
                 assert_eq!(published.hash, hash);
                 let newest = view.newest_publication()?.unwrap();
                 self.see(newest.generation, newest.hash.clone());
-                assert!(newest.generation <= generation + 1, "{} was noted, {generation} is in place", newest.generation);
+                assert!(
+                    newest.generation <= generation + 1,
+                    "{} was noted, {generation} is in place",
+                    newest.generation
+                );
                 view.keys_changed_since(0, |key| {
                     let number = key.id.strip_prefix("key_").unwrap().parse().unwrap();
                     let expected = match key.revoked {

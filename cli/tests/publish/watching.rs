@@ -109,7 +109,9 @@ fn what_is_held_back_can_be_published_by_hand(kind: Kind) {
     wait_for(&house, "the watcher", || is(&engine, 0, Reason::Revoked));
     house.revoke(&mut store, 1..MANY / 2).unwrap();
     let log = || std::fs::read_to_string(house.path("log")).unwrap();
-    wait_for(&house, "that it is held back", || log().contains("held back: of 2000 published keys 999 would be revoked"));
+    wait_for(&house, "that it is held back", || {
+        log().contains("held back: of 2000 published keys 999 would be revoked")
+    });
     assert!(is(&engine, 1, Reason::Ok));
     // The watcher has the locks for a moment, now and then.
     wait_for(&house, "that it is published by hand", || house.publish(["--yes"]).status.success());
