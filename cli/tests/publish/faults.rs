@@ -208,7 +208,7 @@ fn nix_is_root() -> bool {
 fn a_lost_connection_changes_nothing() {
     let house = House::published(Kind::Postgres, MANY);
     let took = duration(&house);
-    let mut client = postgres::Client::connect(house.url.as_ref().unwrap(), postgres::NoTls).unwrap();
+    let mut client = ::postgres::Client::connect(house.url.as_ref().unwrap(), ::postgres::NoTls).unwrap();
     let cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
                WHERE datname = current_database() AND pid <> pg_backend_pid()";
     let (mut history, mut random, mut lost) = (History::default(), Random(4), 0);
