@@ -1,6 +1,8 @@
 //! `keyward scan`: live keys in files, and never the key in what it prints.
 
 use crate::support::{House, Kind, assert_code, assert_refused, key_text, on_both, stderr, stdout};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use std::fs;
 use std::io::Write;
 use std::process::{Output, Stdio};
@@ -85,7 +87,7 @@ fn live_keys_are_found_wherever_they_stand(kind: Kind) {
 }
 
 #[test]
-fn pairs_and_standard_input_are_looked_through() {
+fn standard_input_is_looked_through() {
     let house = House::published(Kind::Sqlite, 2);
     let mut child = house.command(&["scan", "-", "--json"]).stdin(Stdio::piped()).spawn().unwrap();
     let text = format!("one\ntwo {}\n", key_text(1));
@@ -99,6 +101,30 @@ fn pairs_and_standard_input_are_looked_through() {
         (&"key_1".into(), &true.into(), &"active".into())
     );
     assert!(!stdout(&output).contains(&key_text(1)));
+}
+
+#[test]
+fn pairs_are_found_in_both_forms() {
+    let house = House::published(Kind::Sqlite, 0);
+    let secret = "abcdefghijklmnopqrstuvwxyz0123456789-_ABCDE";
+    let pair = format!("someone:{secret}");
+    house.add_pair(&mut house.store(), "pair_1", &pair);
+    let leak = house.path("leak");
+    let found_in = |text: &str| {
+        fs::write(&leak, text).unwrap();
+        let output = house.run(&["scan", leak.to_str().unwrap()]);
+        let text = stdout(&output);
+        assert!(!text.contains("someone") && !text.contains(secret), "{text}");
+        (output.status.code(), text.contains("LIVE key pair_1"))
+    };
+    assert_eq!(found_in(&format!("curl -u '{pair}' https://example.com")), (Some(1), true));
+    assert_eq!(found_in(&format!("https://{pair}@example.com/")), (Some(1), true));
+    let encoded = STANDARD.encode(&pair);
+    assert_eq!(found_in(&format!("authorization: basic {encoded}\r\n")), (Some(1), true));
+    assert_eq!(
+        found_in(&format!("somebody:{secret} Basic {}", STANDARD.encode("someone:else"))),
+        (Some(0), false)
+    );
 }
 
 #[test]

@@ -120,41 +120,53 @@ impl House {
         Store::open(&self.place).unwrap()
     }
 
-    /// Adds keys in one change.
-    pub(crate) fn add(&self, store: &mut Store, numbers: Range<u32>) {
+    /// A key that is presented like that.
+    fn stored(&self, id: String, credential: &str, presented: &str) -> StoredKey {
         let keyring = self.keyring();
-        let digests = DigestKey::derive(keyring.newest_pepper().unwrap().key(), "shop", "key");
-        let mut keys: Vec<StoredKey> = numbers
-            .map(|number| StoredKey {
-                realm: "shop".to_owned(),
-                id: format!("key_{number}"),
-                credential: "key".to_owned(),
-                digest: *digests.digest(key_text(number).as_bytes()).as_bytes(),
-                pepper: 1,
-                sha256: false,
-                login: None,
-                tenant: Some("acme".to_owned()),
-                environment: None,
-                status: Status::Active,
-                scopes: vec!["read".to_owned()],
-                allow_ips: Vec::new(),
-                rate_limit: None,
-                not_before: None,
-                expires_at: None,
-                metadata: Map::new(),
-                replaces: None,
-                created_at: 1,
-                added: 0,
-                changed: 0,
-                revoked: None,
-            })
-            .collect();
+        let digests = DigestKey::derive(keyring.newest_pepper().unwrap().key(), "shop", credential);
+        StoredKey {
+            realm: "shop".to_owned(),
+            id,
+            credential: credential.to_owned(),
+            digest: *digests.digest(presented.as_bytes()).as_bytes(),
+            pepper: 1,
+            sha256: false,
+            login: None,
+            tenant: Some("acme".to_owned()),
+            environment: None,
+            status: Status::Active,
+            scopes: vec!["read".to_owned()],
+            allow_ips: Vec::new(),
+            rate_limit: None,
+            not_before: None,
+            expires_at: None,
+            metadata: Map::new(),
+            replaces: None,
+            created_at: 1,
+            added: 0,
+            changed: 0,
+            revoked: None,
+        }
+    }
+
+    fn put(store: &mut Store, mut keys: Vec<StoredKey>) {
         store
             .change::<_, StoreError>(&actor(), |change| {
                 change.add_keys(&mut keys)?;
                 change.log(&Entry::new("key.create"))
             })
             .unwrap();
+    }
+
+    /// Adds keys in one change.
+    pub(crate) fn add(&self, store: &mut Store, numbers: Range<u32>) {
+        let key = |number| self.stored(format!("key_{number}"), "key", &key_text(number));
+        Self::put(store, numbers.map(key).collect());
+    }
+
+    /// Adds a pair, presented as `id:secret`.
+    pub(crate) fn add_pair(&self, store: &mut Store, id: &str, presented: &str) {
+        Self::put(store, vec![self.stored(id.to_owned(), "pair", presented)]);
     }
 
     /// Revokes keys in one change.
