@@ -12,10 +12,12 @@ use zeroize::Zeroizing;
 /// The longest key, and the longest id of a pair that is looked for before a `:`.
 const LONGEST: u32 = 512;
 const LONGEST_ID: usize = 128;
+/// The longest base64 that a credential may have.
+const LONGEST_BASE64: usize = 8192;
 /// Bytes of a secret that keyward makes where a realm has no format.
 const MADE: u32 = 43;
 /// `Basic`, and what may be the base64 of a pair.
-const BASIC: &str = r"(?i-u)\bbasic[ \t]+([a-z0-9+/]{4,11000}={0,2})";
+const BASIC: &str = r"(?i-u)\bbasic[ \t]+([a-z0-9+/]+={0,2})";
 
 /// What may be a key, or a pair.
 pub(super) struct Candidate {
@@ -137,11 +139,10 @@ impl Formats {
             pattern.find(piece, &mut candidates);
         }
         for found in self.basic.captures_iter(piece.bytes) {
-            let Some(encoded) =
-                found.get(1).filter(|found| (piece.first..piece.last).contains(&found.start()))
-            else {
-                continue;
+            let wanted = |found: &regex::bytes::Match<'_>| {
+                (piece.first..piece.last).contains(&found.start()) && found.len() <= LONGEST_BASE64
             };
+            let Some(encoded) = found.get(1).filter(wanted) else { continue };
             let Ok(decoded) = STANDARD.decode(encoded.as_bytes()).map(Zeroizing::new) else { continue };
             let Some(colon) = decoded.iter().position(|byte| *byte == b':') else { continue };
             for pattern in &self.patterns {
