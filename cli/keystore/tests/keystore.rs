@@ -628,6 +628,25 @@ fn publications_are_remembered(kind: Kind) {
     assert_eq!(store.read(|view| view.publication(1)).unwrap(), Some(publication(1, None)));
 }
 
+fn one_connection_publishes_at_a_time(kind: Kind) {
+    let (house, mut one) = House::furnished(kind);
+    let mut other = house.open();
+    assert!(one.lock_publisher().unwrap());
+    assert!(!other.lock_publisher().unwrap());
+    one.unlock_publisher().unwrap();
+    assert!(other.lock_publisher().unwrap());
+    assert!(!one.lock_publisher().unwrap());
+    // However the connection ends.
+    drop(other);
+    let end = Instant::now() + Duration::from_secs(10);
+    while !one.lock_publisher().unwrap() {
+        assert!(Instant::now() < end, "the lock outlives its connection");
+    }
+    // Changes go on meanwhile.
+    let change = |change: &mut keyward_keystore::Change<'_>| change.log(&Entry::new("test"));
+    house.open().change::<_, StoreError>(&actor(), change).unwrap();
+}
+
 macro_rules! on_both {
     ($($test:ident),* $(,)?) => {
         mod sqlite {
@@ -659,6 +678,7 @@ on_both!(
     another_pepper_of_the_same_id_is_refused,
     sealed_secrets_go_when_they_are_dropped,
     publications_are_remembered,
+    one_connection_publishes_at_a_time,
 );
 
 /// The roles that docs/OPERATIONS.md names can do their work, and nothing to the log.
