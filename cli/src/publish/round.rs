@@ -47,7 +47,7 @@ enum Content {
     /// Lines of keys that have changed since the base.
     Changes(Vec<u8>),
     Full {
-        collection: Collection,
+        collection: Box<Collection>,
         because: Option<String>,
     },
 }
@@ -208,7 +208,13 @@ impl<'s> Publishing<'s> {
                 }
             };
             let (collection, counts) = gather::everything(view, rules, threads, last.as_ref())?;
-            Ok(Ground { newest, last, base, content: Content::Full { collection, because }, counts })
+            Ok(Ground {
+                newest,
+                last,
+                base,
+                content: Content::Full { collection: Box::new(collection), because },
+                counts,
+            })
         })
     }
 
