@@ -19,7 +19,12 @@ use serde_json::json;
 use std::fs::File;
 use std::io::{Cursor, Write};
 use std::num::NonZero;
-use std::time::Instant;
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How long the right to publish is waited for: whoever asks for the status takes it for a moment.
+const PATIENCE: Duration = Duration::from_millis(500);
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// A publisher at work. While it lives, nobody else publishes from the keystore or to the place; a crash releases both.
 pub(crate) struct Publishing<'s> {
@@ -70,8 +75,12 @@ impl<'s> Publishing<'s> {
     /// Takes the locks.
     pub(crate) fn begin(place: &Place, settings: &'s Settings) -> Result<Self, Stop> {
         let mut store = Store::open(place)?;
-        if !store.lock_publisher()? {
-            return Err(Stop::Busy);
+        let end = Instant::now() + PATIENCE;
+        while !store.lock_publisher()? {
+            if Instant::now() >= end {
+                return Err(Stop::Busy);
+            }
+            thread::sleep(PAUSE);
         }
         let publisher = Publisher::lock(&settings.snapshot)?;
         Ok(Self { store, publisher, settings, base: None, actor: Actor::current(None) })
