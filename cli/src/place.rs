@@ -51,7 +51,7 @@ impl StoreArguments {
 pub(crate) struct ActorArguments {
     /// The member of the tenant who asks for it. It is noted and held against the realm's rules; who runs the
     /// command vouches for it
-    #[arg(long = "as", value_name = "MEMBER")]
+    #[arg(id = "as", long = "as", value_name = "MEMBER")]
     member: Option<String>,
 }
 
