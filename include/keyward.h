@@ -329,7 +329,7 @@
 #define KEYWARD_GOING_BACK 2
 
 /**
- * `keyward_options.flags`: without a state file, limits and usage are counted in memory that is shared with
+ * `keyward_options.flags`: without a state file, limits are counted in memory that is shared with
  * the processes that are forked from this one.
  */
 #define KEYWARD_STATE_INHERITED 4

@@ -65,7 +65,7 @@ case $purpose in
   test | nginx | bench-nginx)
     [ -x /usr/sbin/nginx ] || packages+=(nginx)
     [ -e /usr/share/nginx/src/conf_flags ] || packages+=(nginx-dev)
-    compgen -G '/usr/lib/*/faketime/libfaketime.so.1' >/dev/null || packages+=(libfaketime) # the vectors' clock
+    compgen -G '/usr/lib/*/faketime/libfaketime.so.1' >/dev/null || packages+=(libfaketime) # the clock of the vectors, and of tests/clock.rs
     ;;
 esac
 # Everybody's.

@@ -378,7 +378,7 @@ fn a_delta_is_signed_as_its_base_is() {
         }
         let refused = engine.apply(bad.bytes);
         assert!(
-            matches!(refused, Err(ReloadError::Signature(_) | ReloadError::Snapshot(_))),
+            matches!(refused, Err(ReloadError::Signature(_) | ReloadError::Delta(_))),
             "{at}: {refused:?}"
         );
     }

@@ -668,6 +668,13 @@ fn without_a_name_forked_processes_share_it() {
     let info = engine.info().state.expect("it has one");
     assert_eq!((info.path, info.slots, info.replaced), (None, 100, None));
     assert_eq!(engine.counts().requests(), BURST + 1);
+    // Nobody could look at what is counted of keys, so nothing is: those without a limit take no room from the rest.
+    for _ in 0..2 {
+        (0..1000).for_each(|number| assert_eq!(ask(&engine, &format!("key-{number}"), NOW), Reason::Ok));
+    }
+    let info = engine.info().state.expect("it has one");
+    assert_eq!((info.displaced, engine.info().limiter_displaced), (0, 0));
+    assert_eq!(ask(&engine, "limited-0", NOW), Reason::RateLimited);
     // A shared mapping of something that has no name in any folder: what fork passes on.
     let maps = fs::read_to_string("/proc/self/maps").expect("it is there");
     assert!(maps.lines().any(|line| line.contains("rw-s") && line.contains("/memfd:keyward-state")));

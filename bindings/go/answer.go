@@ -18,7 +18,7 @@ type Answer struct {
 	Body []byte
 }
 
-// layout is kw_answer in cgo.go, field by field: where the parts of an answer stand in a buffer.
+// layout is kw_answer in shim.h, field by field: where the parts of an answer stand in a buffer.
 type layout struct {
 	status  uint32
 	headers uint32

@@ -55,10 +55,16 @@ const (
 	ErrDamaged Status = 304
 	// ErrMalformed: the snapshot says what cannot be.
 	ErrMalformed Status = 305
-	// ErrOlder: the snapshot is older than the one in use.
+	// ErrOlder: the snapshot is older than the one in use, or than one that a process served which shares the state.
 	ErrOlder Status = 306
-	// ErrConflict: the snapshot has the generation in use and other bytes.
+	// ErrConflict: the snapshot has the generation in use, or the one that was served last, and other bytes.
 	ErrConflict Status = 307
+	// ErrSignature: the snapshot is not signed by a key that the keyring accepts.
+	ErrSignature Status = 308
+	// ErrRealms: the snapshot has none of the realms in use.
+	ErrRealms Status = 309
+	// ErrDelta: the delta beside the snapshot is one on another snapshot, or has other realms.
+	ErrDelta Status = 310
 	// ErrKeyring: the keyring breaks a rule.
 	ErrKeyring Status = 311
 	// ErrKeyringExposed: others than its owner may read or write the keyring.

@@ -9,7 +9,7 @@ const textRoom = 128
 // allow is KEYWARD_ALLOW.
 const allow = 1802960897
 
-// raw is what the C side fills in: kw_verdict in cgo.go, field by field. It has no pointers, so that it may be
+// raw is what the C side fills in: kw_verdict in shim.h, field by field. It has no pointers, so that it may be
 // handed to C where it stands.
 type raw struct {
 	decision         uint32

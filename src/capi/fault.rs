@@ -178,3 +178,23 @@ pub(super) fn set_text<const SIZE: usize>(target: &mut [MaybeUninit<c_char>; SIZ
     }
     text.len()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::signature::SignatureError;
+
+    #[test]
+    fn what_is_refused_for_whom_it_is_of_has_its_own_status() {
+        let told = |error: ReloadError| Fault::from(&error).status;
+        let realm = || "r".to_owned();
+        let unsigned = SignatureError::Unsigned { accepted: Vec::new() };
+        assert_eq!(told(ReloadError::Signature(unsigned)), KEYWARD_E_SIGNATURE);
+        assert_eq!(told(ReloadError::OtherRealms { found: realm(), current: realm() }), KEYWARD_E_REALMS);
+        // A way back is one, whoever has gone ahead.
+        assert_eq!(told(ReloadError::Older { found: 1, current: 2 }), KEYWARD_E_OLDER);
+        assert_eq!(told(ReloadError::Served { found: 1, served: 2, realm: realm() }), KEYWARD_E_OLDER);
+        assert_eq!(told(ReloadError::Conflict { generation: 1 }), KEYWARD_E_CONFLICT);
+        assert_eq!(told(ReloadError::ServedOther { generation: 1, realm: realm() }), KEYWARD_E_CONFLICT);
+    }
+}

@@ -25,7 +25,7 @@ pub const KEYWARD_CHECK_WHOLE: u32 = 2;
 pub const KEYWARD_OPEN_LATER: u32 = 1;
 /// `keyward_options.flags`: a reload may go back to an older generation, or to other bytes of the same one.
 pub const KEYWARD_GOING_BACK: u32 = 2;
-/// `keyward_options.flags`: without a state file, limits and usage are counted in memory that is shared with
+/// `keyward_options.flags`: without a state file, limits are counted in memory that is shared with
 /// the processes that are forked from this one.
 pub const KEYWARD_STATE_INHERITED: u32 = 4;
 

@@ -64,8 +64,8 @@ pub struct Options {
     /// goes back behind it. Made where it is not there. `None`: limits are this process's own, the use of keys is
     /// not counted, and a process that is started anew takes any generation.
     pub state: Option<PathBuf>,
-    /// Without a file, whether rate limits and the use of each key are counted together with the processes that
-    /// are forked from this one.
+    /// Without a file, whether rate limits, and what becomes of requests, are counted together with the processes
+    /// that are forked from this one. The use of each key is not counted: nobody could look at it.
     pub state_inherited: bool,
     /// Keys that a new state has room for; twice as many as are active at one time is a good number. Each
     /// takes 448 bytes on disk. A file that is there keeps its own size.

@@ -11,7 +11,7 @@ use crate::keyring::Keyring;
 use crate::limits::{State as Counters, StateError, StateInfo};
 use crate::memory::Bytes;
 use crate::signature::Fingerprint;
-use crate::snapshot::{Delta, Snapshot};
+use crate::snapshot::{Delta, DeltaError, Snapshot};
 use crate::time::SteadyClock;
 use parking_lot::Mutex;
 use std::path::PathBuf;
@@ -278,7 +278,11 @@ impl Reloader {
     /// Lays a delta that was signed by somebody who may publish over the full snapshot of `ground`; none at all leaves
     /// that alone.
     fn lay_over(&self, ground: &Plan, delta: Option<Bytes>) -> Result<Plan, ReloadError> {
-        let signed = delta.as_ref().map(|bytes| check_signed(bytes, &self.keyring)).transpose()?;
+        let signed = delta.as_ref().map(|bytes| check_signed(bytes, &self.keyring));
+        let signed = signed.transpose().map_err(|error| match error {
+            ReloadError::Snapshot(error) => DeltaError::Snapshot(error).into(),
+            other => other,
+        })?;
         let plan = ground.with_delta(delta)?;
         if let (Some(signed), (_, Some(hash))) = (signed, plan.layers().hashes()) {
             signed.check(hash)?;

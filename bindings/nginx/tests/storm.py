@@ -26,7 +26,7 @@ import harness
 from connections import Connection, one_to_each
 from harness import CLI, MODULE, ROOT, free_port
 from running import Nginx, temporary
-from snapshots import REVOKED, Publisher
+from snapshots import Deltas, WholeFiles
 
 PEPPER = bytes(range(32))
 CONFIGURATION = ROOT / "benches/nginx/conf/keyward.toml"
@@ -47,6 +47,8 @@ class Plan:
     workers: int = 4
     interval: float = 0.1
     connections: int = 32
+    # Whether each generation is a whole file, and not a delta on the first one.
+    whole: bool = False
 
 
 @dataclass
@@ -69,7 +71,8 @@ class Field:
                 status = ',"status":"revoked"' if number % REVOKED_SHARE == 0 else ""
                 lines.write(f'{{"realm":"bench","id":"key_{number:08}","key":"{key}"{status}}}\n')
         lasting = [number for number in range(plan.keys) if number % REVOKED_SHARE]
-        self.victims = [text[number] for number in generator.sample(lasting, plan.revocations)]
+        revoked = generator.sample(lasting, plan.revocations)
+        self.victims, self.ids = [text[number] for number in revoked], [f"key_{number:08}" for number in revoked]
         victims = set(self.victims)
         good = [text[number] for number in lasting[::stride] if text[number] not in victims]
         self.good = good[0]
@@ -176,8 +179,9 @@ class Seen:
     @classmethod
     def of(cls, pid: int) -> "Seen":
         maps = Path(f"/proc/{pid}/maps").read_text().splitlines()
-        snapshots = {line.split()[4] for line in maps if "keys.kwd" in line}
-        return cls(len(os.listdir(f"/proc/{pid}/fd")), len(snapshots))
+        mapped = {(line.split()[4], "keys.kwd.delta" in line) for line in maps if "keys.kwd" in line}
+        deltas = sum(is_delta for _, is_delta in mapped)
+        return cls(len(os.listdir(f"/proc/{pid}/fd")), max(deltas, len(mapped) - deltas))
 
 
 class Watcher(threading.Thread):
@@ -203,7 +207,9 @@ class Revocations:
 
     def __init__(self, field: Field, plan: Plan, connections: dict[int, Connection]) -> None:
         self.field, self.plan, self.connections = field, plan, connections
-        self.publisher = Publisher(field.folder / "keys.kwd", PEPPER, "bench", "key")
+        snapshot = field.folder / "keys.kwd"
+        self.publisher = (WholeFiles(snapshot, PEPPER, "bench", "key") if plan.whole
+                          else Deltas(snapshot, CONFIGURATION, field.folder / "keyring.toml", "bench"))
         self.published: list[float] = []
         self.refused: dict[int, list[float]] = {worker: [] for worker in connections}
         self.error: BaseException | None = None
@@ -211,9 +217,9 @@ class Revocations:
     def publish(self, until: float) -> None:
         try:
             start = time.monotonic()
-            for number, key in enumerate(self.field.victims):
+            for number, (id, key) in enumerate(zip(self.field.ids, self.field.victims)):
                 time.sleep(max(0.0, start + number * self.plan.interval - time.monotonic()))
-                self.publisher.set_status(key.encode(), REVOKED)
+                self.publisher.revoke(id, key)
                 self.published.append(self.publisher.publish())
             while time.monotonic() < until:
                 # Nothing changes any more but the generation.
@@ -278,7 +284,7 @@ def run(plan: Plan) -> Report:
         check_after(report, field, nginx, workers, connections, before, watcher)
         delays = revocations.delays()
         report.measured = {
-            "keys": plan.keys, "workers": plan.workers, "snapshot_bytes": len(revocations.publisher.data),
+            "keys": plan.keys, "workers": plan.workers, "whole": plan.whole, "newest_bytes": revocations.publisher.size(),
             "generations": revocations.publisher.generation - 1, "seconds": round(took, 1),
             "generations_per_second": round((revocations.publisher.generation - 1) / took, 2),
             "revocations": len(delays),
@@ -339,9 +345,11 @@ def main() -> int:
     parser.add_argument("--revocations", type=int, default=1000)
     parser.add_argument("--workers", type=int, default=4)
     parser.add_argument("--connections", type=int, default=32)
+    parser.add_argument("--whole", action="store_true", help="publish whole files, and no deltas on the first")
     parser.add_argument("--json", type=Path, help="write what was measured here")
     arguments = parser.parse_args()
-    plan = Plan(arguments.keys, arguments.seconds, arguments.revocations, arguments.workers, connections=arguments.connections)
+    plan = Plan(arguments.keys, arguments.seconds, arguments.revocations, arguments.workers,
+                connections=arguments.connections, whole=arguments.whole)
     report = run(plan)
     text = json.dumps(report.measured | {"faults": report.faults}, indent=1)
     if arguments.json:

@@ -15,8 +15,13 @@ RELOADS = 100
 
 
 class Storm(unittest.TestCase):
-    def test_new_generations_under_load(self) -> None:
-        plan = storm.Plan(keys=50_000, seconds=8, revocations=30) if IS_SANITIZED else storm.Plan(200_000, 10, 50)
+    def test_deltas_under_load(self) -> None:
+        self.weather(storm.Plan(keys=50_000, seconds=8, revocations=30) if IS_SANITIZED else storm.Plan(200_000, 10, 50))
+
+    def test_whole_files_under_load(self) -> None:
+        self.weather(storm.Plan(keys=50_000, seconds=5, revocations=20, whole=True))
+
+    def weather(self, plan: storm.Plan) -> None:
         report = storm.run(plan)
         print(report.measured)
         self.assertEqual([], report.faults)

@@ -182,9 +182,10 @@ class FastApi(Fixture):
         def inner(verdict: Annotated[Verdict, Security(nested, scopes=["gold"])]) -> None:
             raise AssertionError("nobody has that scope")
 
-        @self.app.websocket("/live")
-        async def live(socket: WebSocket) -> None:
+        @self.app.websocket("/orders")
+        async def live(socket: WebSocket, verdict: Annotated[Verdict, Security(guard, scopes=["reports"])]) -> None:
             await socket.accept()
+            await socket.close(reason=verdict.key_id)
 
     def get(self, path: str, key: str | None = READER) -> httpx.Response:
         async def ask() -> httpx.Response:
@@ -207,6 +208,17 @@ class FastApi(Fixture):
         # No route of the realm has this path, so the realm refuses it whatever the key has.
         self.assertEqual(403, self.get("/nested").status_code)
         self.assertEqual(403, self.get("/orders/refused").status_code)
+
+    def test_websockets(self) -> None:
+        connecting = ({"type": "websocket.connect"},)
+        scope = scope_of(type="websocket", scheme="wss", method=None)
+        messages = sent(self.app, scope, connecting)
+        self.assertEqual(["websocket.accept", "websocket.close"], [message["type"] for message in messages])
+        self.assertEqual("reader", messages[1]["reason"])
+        refused = {**scope, "headers": []}
+        self.assertEqual([("websocket.close", 1008)], [(m["type"], m.get("code")) for m in sent(self.app, refused, connecting)])
+        start, _ = sent(self.app, {**refused, "extensions": {"websocket.http.response": {}}}, connecting)
+        self.assertEqual(("websocket.http.response.start", 401), (start["type"], start["status"]))
 
     def test_without_installing(self) -> None:
         self.app.exception_handlers.pop(Refused)

@@ -13,6 +13,9 @@ class OverHttp(unittest.TestCase):
     def check(self, server: sent.Server, least: int) -> None:
         count = 0
         for path, case, why, found, rust in sent.run(server, cases.folders()):
+            if why == sent.JOINED and rust["decision"] != "allow":
+                with self.subTest(server=server.name, file=path.name, case=case["name"]):
+                    self.assertEqual("deny", found["decision"])
             if why is not None:
                 continue
             count += 1

@@ -72,6 +72,11 @@ class Middleware(Fixture):
         self.assertIn(("X-API-KEY", "a"), seen(HTTP_X_API_KEY="a").headers)
         self.assertIn(("CONTENT-TYPE", "text/plain"), seen(CONTENT_TYPE="text/plain").headers)
 
+    def test_headers_that_were_joined(self) -> None:
+        app = KeywardMiddleware(application, self.open(), "shop")
+        for joined in (f"Bearer {READER},Bearer {READER}", f"Bearer {READER},", f",Bearer {READER}", f"Digest x,Bearer {READER}"):
+            self.assertEqual("400 Bad Request", asked(app, environ_of(HTTP_AUTHORIZATION=joined))[0], joined)
+
     def test_a_decoded_path_is_decided_about_as_the_application_sees_it(self) -> None:
         app = KeywardMiddleware(application, self.open(), "shop")
         for path in ("/orders/../health", "//health", "/health/.", "/a\\b", "/a\x00"):

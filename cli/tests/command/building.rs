@@ -163,5 +163,11 @@ fn keyrings_that_will_not_do_are_refused_everywhere() {
     fs::remove_file(shop.path("keyring.toml")).unwrap();
     both("keyring.toml");
     assert_code(&shop.run(["keyring", "new", "-o", "keyring.toml"]), 0);
+    assert_refused(&shop.ask("verify", []), 3, "the snapshot is signed by ");
+    // With the right signing key, and another pepper.
+    let other = shop.read("keyring.toml");
+    let (pepper, signing) =
+        (other.find("[[signing_key]]").unwrap(), keyring.find("[[signing_key]]").unwrap());
+    shop.write("keyring.toml", &(other[..pepper].to_owned() + &keyring[signing..]));
     assert_refused(&shop.ask("verify", []), 3, "not the one that the snapshot's digests were made with");
 }

@@ -56,7 +56,7 @@ fn what_has_changed_counts_at_once() {
         line.starts_with("keys.kwd.delta: 0 added, 0 changed, 0 removed on generation 1: 6 keys, "),
         "{line}"
     );
-    assert!(line.contains("generation 3;"), "{line}");
+    assert!(line.contains("generation 3, signed by "), "{line}");
     assert_eq!(shop.reason("presented-key-0001"), "ok");
 
     // The next snapshot takes its place.

@@ -88,7 +88,10 @@ fn inspect_says_who_signed_it() {
     let (ours, theirs) = (names(&shop, "keyring.toml"), names(&shop, "other.toml"));
     let inspect = |more: &[&str]| shop.run([&["inspect", "keys.kwd", "--now", "1764000000"], more].concat());
     let found = json(&inspect(&["--json"]));
-    assert_eq!(found["signatures"], json!([{ "key": ours[0], "good": true, "accepted": null }]));
+    assert_eq!(
+        found["signatures"],
+        json!([{ "generation": 1, "key": ours[0], "good": true, "accepted": null }])
+    );
     assert_eq!(found["accepted"], Value::Null);
     assert!(
         stdout(&inspect(&[])).contains(&format!("signed by      {}", ours[0])),

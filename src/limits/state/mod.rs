@@ -116,8 +116,8 @@ impl State {
         Ok(Self { words, layout, place: Where::Shared { path: Some(path.to_owned()), created, replaced } })
     }
 
-    /// In memory that processes forked from this one share, with room for `slots` keys. It is gone with the last
-    /// of them.
+    /// In memory that processes forked from this one share, with room for the limits of `slots` keys. It is gone
+    /// with the last of them.
     pub fn inherited(slots: usize) -> Result<Self, StateError> {
         let open::Opened { words, layout, created, replaced } = open::inherited(slots)?;
         Ok(Self { words, layout, place: Where::Shared { path: None, created, replaced } })
@@ -161,8 +161,8 @@ impl State {
     pub(crate) fn prefetch(&self, tag: IdTag, limited: bool) {
         match &self.place {
             Where::Own(limiter) if limited => limiter.prefetch(tag),
-            Where::Own(_) => {}
-            Where::Shared { .. } => self.table().prefetch(tag),
+            Where::Shared { .. } if limited || self.counts_keys() => self.table().prefetch(tag),
+            Where::Own(_) | Where::Shared { .. } => {}
         }
     }
 
@@ -203,10 +203,10 @@ impl State {
         }
     }
 
-    /// Whether it counts how each key is used.
+    /// Whether it counts how each key is used: where somebody can look.
     #[inline]
     pub(crate) const fn counts_keys(&self) -> bool {
-        matches!(self.place, Where::Shared { .. })
+        matches!(self.place, Where::Shared { path: Some(_), .. })
     }
 
     /// Counts a use of a key, where that is counted. `id` is asked for where the key is new here.

@@ -14,18 +14,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI, Response, WebSocket
 from fastapi.exceptions import HTTPException
 from fastapi.openapi.models import APIKey, APIKeyIn, HTTPBearer
 from fastapi.openapi.models import HTTPBase as HTTPScheme
 from fastapi.openapi.models import SecurityBase as Scheme
 from fastapi.security import SecurityScopes
 from fastapi.security.base import SecurityBase
+from starlette.requests import HTTPConnection
 
 from keyward._engine import Answer, Engine
 from keyward._errors import NoSnapshotError
 from keyward._native import Verdict
-from keyward._request import Request as Question
+from keyward._request import Request
 from keyward._served import KEY, Served
 from keyward.asgi import request_of
 
@@ -68,10 +69,10 @@ class KeyGuard(SecurityBase):
         self.scheme_name = scheme_name or realm
         self.model = scheme or _scheme(engine, realm)
 
-    async def __call__(self, request: Request, security_scopes: SecurityScopes) -> Verdict:
+    async def __call__(self, connection: HTTPConnection, security_scopes: SecurityScopes) -> Verdict:
         served = self.served
         asked = request_of(
-            request.scope,
+            connection.scope,
             served.realm,
             environment=served.environment,
             scopes=tuple(security_scopes.scopes),
@@ -80,7 +81,7 @@ class KeyGuard(SecurityBase):
         verdict = served.engine.verify(asked)
         if not verdict:
             raise Refused(verdict, served.engine.answer(verdict))
-        request.scope[KEY] = verdict
+        connection.scope[KEY] = verdict
         return verdict
 
     @staticmethod
@@ -89,18 +90,22 @@ class KeyGuard(SecurityBase):
         app.add_exception_handler(Refused, _respond)
 
 
-def _respond(request: Any, refused: Any) -> Response:
+async def _respond(connection: Any, refused: Any) -> Any:
     answer: Answer = refused.answer
     body = answer.body or b""
-    response = Response(None if request.method == "HEAD" else body, answer.status)
-    response.raw_headers = [
-        (name.lower().encode("latin-1"), value.encode("latin-1"))
-        for name, value in (
-            *answer.headers,
-            *([("content-type", answer.content_type)] if answer.content_type is not None else []),
-            ("content-length", str(len(body))),
-        )
-    ]
+    headers = [*answer.headers, ("content-length", str(len(body)))]
+    if answer.content_type is not None:
+        headers.append(("content-type", answer.content_type))
+    is_head = connection.scope.get("method") == "HEAD"
+    response = Response(None if is_head else body, answer.status)
+    response.raw_headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+    if isinstance(connection, WebSocket):
+        # As the middleware does it, before the handshake is over.
+        if "websocket.http.response" in connection.scope.get("extensions", {}):
+            await connection.send_denial_response(response)
+        else:
+            await connection.close(1008)
+        return None
     return response
 
 
@@ -108,7 +113,7 @@ def _scheme(engine: Engine, realm: str) -> Scheme:
     """By what the realm challenges a request for that presents nothing."""
     challenges = [
         value.partition(" ")[0].lower()
-        for name, value in engine.answer(engine.verify(Question(realm, (), None, tls=True))).headers
+        for name, value in engine.answer(engine.verify(Request(realm, (), None, tls=True))).headers
         if name.lower() == "www-authenticate"
     ]
     if "bearer" in challenges:

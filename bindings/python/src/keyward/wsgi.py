@@ -9,8 +9,9 @@ WSGI does not hand over the request as it was received, but what CGI (RFC 3875) 
 
 - `-` and `_` in a header's name. Servers drop names with `_`, so that nobody can take one for another, and a realm
   that takes credentials from such a header (`SECRET_KEY`) cannot be served: the middleware says so when it is made.
-- how often a header came. Servers join repeated headers with commas. `Authorization` twice is then no credential that
-  anybody has, and refused with 401 instead of 400.
+- how often a header came. Servers join repeated headers with commas. An `Authorization` with a comma is therefore taken
+  for several, which no credential in it has; another header twice is a key that nobody has, and refused with 401 instead
+  of 400.
 - the path before it was decoded, unless the server has it in `RAW_URI` or `REQUEST_URI`, as gunicorn, uWSGI, mod_wsgi,
   waitress and Werkzeug do. Of others, the decoded path is escaped again: it is what the application sees, too.
 """
@@ -50,6 +51,10 @@ def request_of(
     for name in ("CONTENT_TYPE", "CONTENT_LENGTH"):
         if environ.get(name):
             headers.append((_header("HTTP_" + name), environ[name]))
+    authorization = environ.get("HTTP_AUTHORIZATION", "")
+    if "," in authorization:
+        headers = [(name, value) for name, value in headers if name != "AUTHORIZATION"]
+        headers += [("AUTHORIZATION", value) for value in authorization.split(",")]
     host = environ.get("HTTP_HOST")
     peer = environ.get("REMOTE_ADDR")
     if not peer:

@@ -1,0 +1,329 @@
+/*
+ * The C side of cgo.go: what takes texts of Go's apart, keeps lists on C's stack, and makes 8 KB of a verdict small. Part
+ * of its preamble, so that Go's strings may be handed in.
+ */
+#ifndef KEYWARD_GO_SHIM_H
+#define KEYWARD_GO_SHIM_H
+
+#include <keyward.h>
+#include <stdlib.h>
+#include <string.h>
+
+// A text as C takes it. Go hands in an address also with texts that are empty, which is not the same to keyward.
+static keyward_bytes kw_bytes(_GoString_ text)
+{
+    keyward_bytes bytes = {(const uint8_t *)_GoStringPtr(text), _GoStringLen(text)};
+    if (bytes.len == 0)
+        bytes.data = NULL;
+    return bytes;
+}
+
+// The head of a keyward_verdict as it stands there, and its texts in one piece: what Go keeps of 8 KB.
+typedef struct kw_verdict {
+    uint32_t decision;
+    uint32_t reason;
+    uint64_t generation;
+    uint64_t retry_after;
+    uint32_t key_id_len;
+    uint32_t environment_len;
+    uint32_t tenant_len;
+    uint32_t scope_len;
+    uint32_t subject_len;
+    uint32_t scopes_len;
+    uint8_t has_subject;
+    uint8_t challenge;
+    uint8_t challenge_missing;
+    uint8_t scopes_of;
+    uint32_t reserved;
+    uint64_t reserved2;
+    uint64_t elsewhere;
+    char text[128];
+} kw_verdict;
+
+enum { KW_HEAD = offsetof(keyward_verdict, key_id) };
+
+// The compiler refuses this where the heads differ.
+typedef char kw_same_head[offsetof(kw_verdict, elsewhere) == KW_HEAD &&
+                          offsetof(kw_verdict, scopes_of) == offsetof(keyward_verdict, scopes_of) ? 1 : -1];
+
+static inline char *kw_append(char *text, const char *from, uint32_t length)
+{
+    if (length > 0)
+        memcpy(text, from, length);
+    return text + length;
+}
+
+// Moves a verdict to Go's, which is all zeros until here and stays so where it cannot be done.
+static inline int32_t kw_keep(int32_t status, const keyward_verdict *from, kw_verdict *to)
+{
+    size_t length;
+    char *text = to->text;
+
+    if (status != KEYWARD_OK && status != KEYWARD_E_DENIED && status != KEYWARD_E_TOKEN)
+        return status;
+    length = (size_t)from->key_id_len + from->environment_len + from->tenant_len + from->scope_len + from->subject_len;
+    if (length > sizeof to->text) {
+        text = (char *)malloc(length);
+        if (text == NULL)
+            return KEYWARD_E_LENGTH;
+        to->elsewhere = (uint64_t)(uintptr_t)text;
+    }
+    memcpy(to, from, KW_HEAD);
+    text = kw_append(text, from->key_id, from->key_id_len);
+    text = kw_append(text, from->environment, from->environment_len);
+    text = kw_append(text, from->tenant, from->tenant_len);
+    text = kw_append(text, from->scope, from->scope_len);
+    kw_append(text, from->subject, from->subject_len);
+    return status;
+}
+
+static char *kw_elsewhere(uint64_t address)
+{
+    return (char *)(uintptr_t)address;
+}
+
+// What Go says of a request. A list of strings of Go's may not be handed to C, since it has pointers in it: their
+// bytes come in one piece, and their lengths in another, headers first (name, value), then scopes.
+#define KW_REQUEST                                                                                             \
+    uint32_t flags, uint32_t family, int has_environment, _GoString_ realm, _GoString_ method,                 \
+        _GoString_ path, _GoString_ host, _GoString_ peer, _GoString_ environment, const uint64_t *lengths,    \
+        const char *texts, size_t headers, size_t scopes, uint64_t seconds, uint32_t nanoseconds
+#define KW_SAME                                                                                                \
+    flags, family, has_environment, realm, method, path, host, peer, environment, lengths, texts, headers,     \
+        scopes, seconds, nanoseconds
+
+enum { KW_FEW = 64 };
+
+// A request, and the lists that it points to: on C's stack, unless they are long.
+typedef struct kw_frame {
+    keyward_request request;
+    keyward_bytes few[KW_FEW];
+    keyward_bytes *list;
+} kw_frame;
+
+static int32_t kw_begin(kw_frame *frame, KW_REQUEST)
+{
+    keyward_request *request = &frame->request;
+    size_t count = 2 * headers + scopes, at;
+
+    frame->list = frame->few;
+    if (count > KW_FEW) {
+        frame->list = (keyward_bytes *)malloc(count * sizeof *frame->list);
+        if (frame->list == NULL)
+            return KEYWARD_E_LENGTH;
+    }
+    for (at = 0; at < count; ++at) {
+        frame->list[at].data = (const uint8_t *)texts;
+        frame->list[at].len = (size_t)lengths[at];
+        texts += lengths[at];
+    }
+    memset(request, 0, sizeof *request);
+    request->flags = flags;
+    request->peer_family = family;
+    request->realm = kw_bytes(realm);
+    request->method = kw_bytes(method);
+    request->path = kw_bytes(path);
+    request->host = kw_bytes(host);
+    request->peer = kw_bytes(peer);
+    request->environment = kw_bytes(environment);
+    if (has_environment && request->environment.data == NULL)
+        request->environment.data = (const uint8_t *)"";
+    // A header is its name and its value, as keyward_header has them.
+    request->headers = (const keyward_header *)(const void *)frame->list;
+    request->header_count = headers;
+    request->scopes = frame->list + 2 * headers;
+    request->scope_count = scopes;
+    request->now_seconds = seconds;
+    request->now_nanoseconds = nanoseconds;
+    return KEYWARD_OK;
+}
+
+static void kw_end(kw_frame *frame)
+{
+    if (frame->list != frame->few)
+        free(frame->list);
+}
+
+// An engine is a number in calls that every request makes.
+static int32_t kw_verify(uintptr_t engine, KW_REQUEST, kw_verdict *into)
+{
+    kw_frame frame;
+    keyward_verdict verdict;
+    int32_t status = kw_begin(&frame, KW_SAME);
+
+    if (status != KEYWARD_OK)
+        return status;
+    status = keyward_verify((const keyward_engine *)engine, &frame.request, sizeof frame.request, &verdict, sizeof verdict);
+    kw_end(&frame);
+    return kw_keep(status, &verdict, into);
+}
+
+static int32_t kw_verify_key(uintptr_t engine, _GoString_ key, uint32_t flags, _GoString_ realm,
+                             kw_verdict *into)
+{
+    keyward_request request;
+    keyward_verdict verdict;
+
+    memset(&request, 0, sizeof request);
+    request.flags = flags;
+    request.realm = kw_bytes(realm);
+    return kw_keep(keyward_verify_key((const keyward_engine *)engine, kw_bytes(key), &request, sizeof request, &verdict,
+                                      sizeof verdict), &verdict, into);
+}
+
+static int32_t kw_verify_key_of(uintptr_t engine, _GoString_ key, KW_REQUEST, kw_verdict *into)
+{
+    kw_frame frame;
+    keyward_verdict verdict;
+    int32_t status = kw_begin(&frame, KW_SAME);
+
+    if (status != KEYWARD_OK)
+        return status;
+    status = keyward_verify_key((const keyward_engine *)engine, kw_bytes(key), &frame.request, sizeof frame.request, &verdict,
+                                sizeof verdict);
+    kw_end(&frame);
+    return kw_keep(status, &verdict, into);
+}
+
+static int32_t kw_issue_token(const keyward_engine *engine, KW_REQUEST, _GoString_ credential, _GoString_ kid,
+                              _GoString_ subject, kw_verdict *into, char *token, size_t capacity, size_t *length,
+                              keyward_error *error)
+{
+    kw_frame frame;
+    keyward_verdict verdict;
+    keyward_token_options options;
+    int32_t status = kw_begin(&frame, KW_SAME);
+
+    if (status != KEYWARD_OK)
+        return status;
+    memset(&options, 0, sizeof options);
+    options.credential = kw_bytes(credential);
+    options.kid = kw_bytes(kid);
+    options.subject = kw_bytes(subject);
+    status = keyward_issue_token(engine, &frame.request, sizeof frame.request, &options, sizeof options, &verdict,
+                                 sizeof verdict, token, capacity, length, error, sizeof *error);
+    kw_end(&frame);
+    return kw_keep(status, &verdict, into);
+}
+
+// Where the parts of an answer stand in the buffer, and -1 for the length of what is not there.
+typedef struct kw_answer {
+    uint32_t status;
+    uint32_t headers;
+    // Content type, body, then name and value of each header.
+    uint64_t at[2 + 2 * KEYWARD_RESPONSE_HEADERS];
+    int64_t len[2 + 2 * KEYWARD_RESPONSE_HEADERS];
+} kw_answer;
+
+static void kw_place(kw_answer *into, size_t number, keyward_bytes bytes, const uint8_t *buffer)
+{
+    into->at[number] = bytes.data == NULL ? 0 : (uint64_t)(bytes.data - buffer);
+    into->len[number] = bytes.data == NULL ? -1 : (int64_t)bytes.len;
+}
+
+static int32_t kw_render(const keyward_engine *engine, _GoString_ realm, const kw_verdict *from, _GoString_ scope,
+                         uint8_t *buffer, size_t capacity, size_t *needed, kw_answer *into)
+{
+    keyward_verdict verdict;
+    keyward_response response;
+    int32_t status;
+    uint32_t at;
+
+    // Texts but for the scope say nothing in an answer.
+    memset(&verdict, 0, offsetof(keyward_verdict, subject) + 1);
+    verdict.decision = from->decision;
+    verdict.reason = from->reason;
+    verdict.generation = from->generation;
+    verdict.retry_after = from->retry_after;
+    verdict.challenge = from->challenge;
+    verdict.challenge_missing = from->challenge_missing;
+    verdict.scopes_of = from->scopes_of;
+    if (_GoStringLen(scope) < sizeof verdict.scope) {
+        memcpy(verdict.scope, _GoStringPtr(scope), _GoStringLen(scope));
+        verdict.scope_len = (uint32_t)_GoStringLen(scope);
+    }
+    status = keyward_answer(engine, kw_bytes(realm), &verdict, sizeof verdict, &response, sizeof response, buffer,
+                            capacity, needed);
+    if (status != KEYWARD_OK)
+        return status;
+    into->status = response.status;
+    into->headers = response.header_count;
+    kw_place(into, 0, response.content_type, buffer);
+    kw_place(into, 1, response.body, buffer);
+    for (at = 0; at < response.header_count && at < KEYWARD_RESPONSE_HEADERS; ++at) {
+        kw_place(into, 2 + 2 * at, response.headers[at].name, buffer);
+        kw_place(into, 3 + 2 * at, response.headers[at].value, buffer);
+    }
+    return status;
+}
+
+static void kw_options(keyward_options *into, uint32_t mode, uint32_t check, uint32_t flags, uint64_t limiter_slots,
+                       _GoString_ state, uint64_t state_slots)
+{
+    memset(into, 0, sizeof *into);
+    into->mode = mode;
+    into->check = check;
+    into->flags = flags;
+    into->limiter_slots = limiter_slots;
+    into->state_path = kw_bytes(state);
+    into->state_slots = state_slots;
+}
+
+static int32_t kw_open(_GoString_ snapshot, _GoString_ keyring, uint32_t mode, uint32_t check, uint32_t flags,
+                       uint64_t limiter_slots, _GoString_ state, uint64_t state_slots, keyward_engine **engine,
+                       keyward_error *error)
+{
+    keyward_options options;
+    kw_options(&options, mode, check, flags, limiter_slots, state, state_slots);
+    return keyward_open(kw_bytes(snapshot), kw_bytes(keyring), &options, sizeof options, engine, error, sizeof *error);
+}
+
+static int32_t kw_open_bytes(const uint8_t *snapshot, size_t length, _GoString_ keyring, uint32_t mode, uint32_t check,
+                             uint32_t flags, uint64_t limiter_slots, _GoString_ state, uint64_t state_slots,
+                             keyward_engine **engine, keyward_error *error)
+{
+    keyward_options options;
+    keyward_bytes bytes = {snapshot, length};
+    kw_options(&options, mode, check, flags, limiter_slots, state, state_slots);
+    return keyward_open_bytes(bytes, kw_bytes(keyring), &options, sizeof options, engine, error, sizeof *error);
+}
+
+static int32_t kw_reload(keyward_engine *engine, uint32_t *changed, keyward_error *error)
+{
+    return keyward_reload(engine, changed, error, sizeof *error);
+}
+
+static int32_t kw_replace_bytes(keyward_engine *engine, const uint8_t *snapshot, size_t length, uint32_t *changed,
+                                keyward_error *error)
+{
+    keyward_bytes bytes = {snapshot, length};
+    return keyward_replace_bytes(engine, bytes, changed, error, sizeof *error);
+}
+
+static int32_t kw_check_pages(keyward_engine *engine, keyward_error *error)
+{
+    return keyward_check_pages(engine, error, sizeof *error);
+}
+
+static int32_t kw_info(const keyward_engine *engine, keyward_engine_info *info)
+{
+    return keyward_info(engine, info, sizeof *info);
+}
+
+static int32_t kw_check_realm(const keyward_engine *engine, _GoString_ realm)
+{
+    return keyward_check_realm(engine, kw_bytes(realm));
+}
+
+static int32_t kw_check_environment(const keyward_engine *engine, _GoString_ realm, _GoString_ environment)
+{
+    return keyward_check_environment(engine, kw_bytes(realm), kw_bytes(environment));
+}
+
+static int32_t kw_credential_header(const keyward_engine *engine, _GoString_ realm, size_t index, char *buffer,
+                                    size_t capacity, size_t *needed)
+{
+    return keyward_credential_header(engine, kw_bytes(realm), index, NULL, buffer, capacity, needed);
+}
+
+#endif
