@@ -47,6 +47,10 @@ fn the_counter_counts() {
 
 #[test]
 fn a_key_is_decided_without_an_allocation() {
+    use Reason::{
+        AmbiguousCredential, AmbiguousPath, InsufficientScope, MalformedCredential, MissingCredential, Ok,
+        RateLimited, RouteNotAllowed,
+    };
     for (now, engine) in [None, Some(Timestamp::from_seconds(NOW))].into_iter().flat_map(|now| {
         [(now, engine(snapshot())), (now, with_state("allocations", 64)), (now, with_delta())]
     }) {
@@ -58,9 +62,7 @@ fn a_key_is_decided_without_an_allocation() {
     }
     // Scopes of a key of the delta, which have numbers of their own.
     let headers = [("X-Forwarded-For", "203.0.113.9"), ("Authorization", "Bearer sk_test_0000000000000015")];
-    for (scopes, expected) in
-        [(&["admin", "parcels:read"], Reason::Ok), (&["admin", "read"], Reason::InsufficientScope)]
-    {
+    for (scopes, expected) in [(&["admin", "parcels:read"], Ok), (&["admin", "read"], InsufficientScope)] {
         let asked = Request { path: Some(b"/orders/7"), scopes, ..request("shop", &headers) };
         let (counted, reasons) = allocations(&with_delta(), &[asked]);
         assert_eq!((counted.count_total, reasons), (0, vec![expected]));
@@ -76,10 +78,6 @@ fn a_key_is_decided_without_an_allocation() {
     let long_bearer = [("authorization", long_bearer.as_str())];
     let aliased = [("X_Key", "a"), ("X-Key", "b"), ("X-Tenant", "t")];
     let with = |path: &'static [u8], headers| Request { path: Some(path), ..request("shop", headers) };
-    use Reason::{
-        AmbiguousCredential, AmbiguousPath, InsufficientScope, MalformedCredential, MissingCredential, Ok,
-        RateLimited, RouteNotAllowed,
-    };
     let cases = [
         (Request { method: Some(b"GET"), ..with(b"/orders", &key) }, Ok),
         (Request { method: Some(b"HEAD"), ..with(b"/%6Frders?x=%", &key) }, Ok),
