@@ -51,17 +51,17 @@ done
 
 cd bindings/go
 say "with the shared library that pkg-config finds"
-go test -count=1 ./...
+go test -count=1 -timeout 30m ./...
 say "with the static library, under the race detector"
-go test -count=1 -tags keyward_static -race -run 'Test[^V]|TestVer|TestVectors$|Example' ./...
+go test -count=1 -timeout 30m -tags keyward_static -race -run 'Test[^V]|TestVer|TestVectors$|Example' ./...
 say "with cgo's checks of every pointer"
-GOEXPERIMENT=cgocheck2 go test -count=1 -tags keyward_static -run 'Test[^V]|TestVer|TestVectors$' ./...
+GOEXPERIMENT=cgocheck2 go test -count=1 -timeout 30m -tags keyward_static -run 'Test[^V]|TestVer|TestVectors$' ./...
 say "with a garbage collection at every turn"
 # Built before, for the compiler reads GOGC, too.
 go test -tags keyward_static -c -o "$work/static.test" .
 GOGC=1 "$work/static.test" -test.run 'Test[^V]|TestVer|TestVectors$'
 say "without cgo"
-CGO_ENABLED=0 go test -count=1 -run TestWithoutCgo -v . | tee "$work/nocgo.log"
+CGO_ENABLED=0 go test -count=1 -timeout 30m -run TestWithoutCgo -v . | tee "$work/nocgo.log"
 grep -q '^--- PASS: TestWithoutCgo' "$work/nocgo.log" || fail "TestWithoutCgo was not run"
 say "that there are no allocations, in a benchmark's words"
 "$work/static.test" -test.run '^$' -test.bench 'Verify(Key|Browser|WithOptions)?$' -test.benchmem -test.benchtime 2000x | tee "$work/bench.log"
@@ -80,7 +80,7 @@ printf 'module readme\n\ngo 1.19\n\nrequire github.com/keyward/keyward/bindings/
 
 say "the example's server"
 cd "$root/examples/aver"
-go test -count=1 -tags keyward_static ./...
+go test -count=1 -timeout 30m -tags keyward_static ./...
 
 say "what is built here runs in a folder of its own, with nothing in the environment"
 fresh=$(mktemp -d)

@@ -548,10 +548,11 @@ fn each_thing_that_is_no_snapshot_has_its_error() {
         }
     }
     // The features and the version of the future are named before the hash is looked at, which may be elsewhere then.
-    for (offset, name) in
-        [(8, format(FormatError::Version { found: 9 })), (24, format(FormatError::Features { found: 9 }))]
+    for (offset, value, error) in
+        [(8, 9, FormatError::Version { found: 9 }), (24, 12, FormatError::Features { found: 12 })]
     {
-        let refused = open(good.clone().put(offset, &[9]).bytes.as_slice()).err();
+        let name = format(error);
+        let refused = open(good.clone().put(offset, &[value]).bytes.as_slice()).err();
         assert_eq!(refused.map(|error| error.to_string()), Some(name));
     }
 

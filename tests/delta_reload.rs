@@ -3,7 +3,7 @@
 
 use keyward::build::{BuildError, PublishError, Publisher, Stamp};
 use keyward::engine::{Engine, Options, Reload, ReloadError};
-use keyward::format::header::{FormatError, Header};
+use keyward::format::header::{FormatError, Header, Kind};
 use keyward::reason::Reason;
 use keyward::request::Request;
 use keyward::snapshot::{DeltaError, Mode, Snapshot, SnapshotError, delta_path};
@@ -206,8 +206,8 @@ fn a_bad_delta_is_refused_and_said() {
     publish(&path, &delta(&base, 2));
     let engine = open(&path);
     let mut flipped = good.clone();
-    let last = flipped.len() - 5000;
-    flipped[last] ^= 4;
+    let ids = header(&good).section(Kind::Ids).offset as usize;
+    flipped[ids] ^= 4;
     let other = build(REALM, KEYRING, &line(9, "\"tenant\":\"of-1\""), stamp(1));
     let of_other_realms = {
         let base = full_of(OTHER_REALM, stamp(1));
@@ -232,14 +232,6 @@ fn a_bad_delta_is_refused_and_said() {
         // Once read, and once remembered.
         for _ in 0..2 {
             match engine.reload() {
-                // Which part is found to be damaged depends on which page is looked at first.
-                Err(ReloadError::Delta(DeltaError::Snapshot(SnapshotError::Format(FormatError::Hash {
-                    ..
-                })))) => {
-                    let damaged =
-                        DeltaError::Snapshot(SnapshotError::Format(FormatError::Hash { part: "ids" }));
-                    assert_eq!(damaged, expected);
-                }
                 Err(ReloadError::Delta(error)) => assert_eq!(error, expected),
                 other => panic!("{expected}: {other:?}"),
             }

@@ -6,7 +6,7 @@ use keyward::reason::Reason;
 use keyward::request::{Peer, Request};
 use keyward::time::Timestamp;
 use keyward_testkit::{
-    BAD, CONFIGURATION, GOOD, KEYRING, NOW, build, engine, keyring, options, request, snapshot, stamp,
+    BAD, CONFIGURATION, GOOD, KEYRING, NOW, build, delta, engine, keyring, options, request, snapshot, stamp,
 };
 use serde_json::Value;
 use std::fs;
@@ -33,6 +33,13 @@ fn with_state(name: &str, slots: usize) -> Engine {
     Engine::from_bytes(snapshot(), keyring(KEYRING), options).expect("the snapshot and the state are good")
 }
 
+/// An engine over the fixture with its delta.
+fn with_delta() -> Engine {
+    let engine = engine(snapshot());
+    engine.apply(delta()).expect("it is one on the fixture");
+    engine
+}
+
 #[test]
 fn the_counter_counts() {
     assert_eq!(measure(|| drop(std::hint::black_box(Box::new(7)))).count_total, 1);
@@ -40,14 +47,25 @@ fn the_counter_counts() {
 
 #[test]
 fn a_key_is_decided_without_an_allocation() {
-    for (now, engine) in [None, Some(Timestamp::from_seconds(NOW))]
-        .into_iter()
-        .flat_map(|now| [(now, engine(snapshot())), (now, with_state("allocations", 64))])
-    {
-        for (realm, headers) in GOOD.into_iter().chain(BAD) {
+    use Reason::{
+        AmbiguousCredential, AmbiguousPath, InsufficientScope, MalformedCredential, MissingCredential, Ok,
+        RateLimited, RouteNotAllowed,
+    };
+    for (now, engine) in [None, Some(Timestamp::from_seconds(NOW))].into_iter().flat_map(|now| {
+        [(now, engine(snapshot())), (now, with_state("allocations", 64)), (now, with_delta())]
+    }) {
+        let changed: (&str, &[_]) = ("shop", &[("Authorization", "Bearer sk_test_0000000000000015")]);
+        for (realm, headers) in GOOD.into_iter().chain(BAD).chain([changed]) {
             let (counted, reasons) = allocations(&engine, &[Request { now, ..request(realm, headers) }]);
             assert_eq!(counted.count_total, 0, "{realm} {headers:?}: {reasons:?}");
         }
+    }
+    // Scopes of a key of the delta, which have numbers of their own.
+    let headers = [("X-Forwarded-For", "203.0.113.9"), ("Authorization", "Bearer sk_test_0000000000000015")];
+    for (scopes, expected) in [(&["admin", "parcels:read"], Ok), (&["admin", "read"], InsufficientScope)] {
+        let asked = Request { path: Some(b"/orders/7"), scopes, ..request("shop", &headers) };
+        let (counted, reasons) = allocations(&with_delta(), &[asked]);
+        assert_eq!((counted.count_total, reasons), (0, vec![expected]));
     }
     // Routes, a missing scope of the route and of the caller, a rate limit, a folded header, a long
     // credential, an escaped path.
@@ -60,10 +78,6 @@ fn a_key_is_decided_without_an_allocation() {
     let long_bearer = [("authorization", long_bearer.as_str())];
     let aliased = [("X_Key", "a"), ("X-Key", "b"), ("X-Tenant", "t")];
     let with = |path: &'static [u8], headers| Request { path: Some(path), ..request("shop", headers) };
-    use Reason::{
-        AmbiguousCredential, AmbiguousPath, InsufficientScope, MalformedCredential, MissingCredential, Ok,
-        RateLimited, RouteNotAllowed,
-    };
     let cases = [
         (Request { method: Some(b"GET"), ..with(b"/orders", &key) }, Ok),
         (Request { method: Some(b"HEAD"), ..with(b"/%6Frders?x=%", &key) }, Ok),

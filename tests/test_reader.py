@@ -255,7 +255,10 @@ class Reader(unittest.TestCase):
 
     def refuse_damage(self, good):
         source = random.Random(7)
-        for at in [*range(0, 200), 3039, 3040, 4095, *source.sample(range(len(good)), 500), len(good) - 1]:
+        signatures = range(3080, 3080 + 96 * int.from_bytes(good[3072:3076], "little"))
+        for at in [*range(0, 200), 3039, 3040, 3072, 4095, *source.sample(range(len(good)), 500), len(good) - 1]:
+            if at in signatures:
+                continue  # those are for readers that were given public keys
             bad = bytearray(good)
             bad[at] ^= 1 << source.randrange(8)
             with self.assertRaises(reader.Refused):
