@@ -362,10 +362,11 @@ impl<'s> Publishing<'s> {
     fn put(&mut self, staged: &Staged) -> Result<(), Stop> {
         let Settings { snapshot, keep, .. } = self.settings;
         let full = !staged.header().is_delta();
-        if full && *keep > 0 {
-            if let Some((header, _)) = self.publisher.full() {
-                kept::keep(snapshot, header.generation, self.publisher.delta().is_some());
-            }
+        if full
+            && *keep > 0
+            && let Some((header, _)) = self.publisher.full()
+        {
+            kept::keep(snapshot, header.generation, self.publisher.delta().is_some());
         }
         self.publisher.put(staged)?;
         self.publisher.look()?;

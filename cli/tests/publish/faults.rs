@@ -23,14 +23,14 @@ on_both!(a_killed_publisher_loses_nothing, a_full_disk_changes_nothing, two_publ
 fn change(house: &House, turn: u32) {
     let mut store = house.store();
     house.revoke(&mut store, turn..turn + 1).unwrap();
-    if turn % 3 == 0 {
+    if turn.is_multiple_of(3) {
         house.add(&mut store, MANY + turn..MANY + turn + 1);
     }
 }
 
 /// A full snapshot is asked for now and then, since both ways have their own steps.
 fn arguments(turn: u32) -> &'static [&'static str] {
-    if turn % 2 == 0 { &["publish", "--full"] } else { &["publish"] }
+    if turn.is_multiple_of(2) { &["publish", "--full"] } else { &["publish"] }
 }
 
 /// How long a publication takes here.
