@@ -71,7 +71,7 @@ CREATE TABLE api_key (
 ){strict};
 
 CREATE UNIQUE INDEX api_key_digest ON api_key (realm, credential, digest);
-CREATE INDEX api_key_changed ON api_key (changed);
+CREATE INDEX api_key_changed ON api_key (changed, realm, id);
 CREATE INDEX api_key_tenant ON api_key (realm, tenant);
 -- A key has one successor.
 CREATE UNIQUE INDEX api_key_replaces ON api_key (realm, replaces);

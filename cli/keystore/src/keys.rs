@@ -240,13 +240,14 @@ impl View<'_> {
         self.each_key(&sql, conditions.values(), &mut each)
     }
 
-    /// Keys that were added or changed after the change of that number, the oldest change first. With 0: every key.
+    /// Keys that were added or changed after the change of that number, the oldest change first,
+    /// those of one change by realm and id. With 0: every key.
     pub fn keys_changed_since<E: From<StoreError>>(
         &mut self,
         change: i64,
         mut each: impl FnMut(StoredKey) -> Result<(), E>,
     ) -> Result<(), E> {
-        let sql = format!("SELECT {COLUMNS} FROM api_key WHERE changed > $1 ORDER BY changed");
+        let sql = format!("SELECT {COLUMNS} FROM api_key WHERE changed > $1 ORDER BY changed, realm, id");
         self.each_key(&sql, values![change], &mut each)
     }
 

@@ -2,7 +2,7 @@
 
 use super::Rules;
 use super::stop::Stop;
-use keyward::build::{Collection, Source};
+use keyward::build::{BuildError, Collection, Source};
 use keyward_keystore::{Publication, StoreError, StoredKey, View};
 use std::io::{self, BufWriter, Write};
 use std::num::NonZero;
@@ -101,7 +101,7 @@ pub(super) fn everything(
         let built = build.join().map_err(|_| Stop::Io(io::Error::other("a thread that builds stopped")))?;
         match (built, sent) {
             // Nobody takes lines any more once one of them was wrong.
-            (Err(error), _) => Err(error.into()),
+            (Err(error), _) => Err(named(error, view)),
             (Ok(_), Err(stop)) => Err(stop),
             (Ok(collection), Ok(())) => Ok(collection),
         }
@@ -109,4 +109,26 @@ pub(super) fn everything(
     let published = last.map_or(0, |last| last.keys);
     counts.removed = published.saturating_sub(collection.keys().saturating_sub(counts.added));
     Ok((collection, counts))
+}
+
+/// The same, with the key in place of the line that it was sent as, in the order of [`View::keys_changed_since`].
+fn named(error: BuildError, view: &mut View<'_>) -> Stop {
+    let (number, error) = match error {
+        BuildError::Line { line, error, .. } => (line, error),
+        other => return other.into(),
+    };
+    let (mut line, mut found) = (0, None);
+    let read = view.keys_changed_since(0, |key| {
+        line += 1;
+        if line < number {
+            return Ok(());
+        }
+        found = Some((key.realm, key.id));
+        Err(Broken::TooMany)
+    });
+    match (read, found) {
+        (_, Some((realm, id))) => Stop::Key { realm, id, error: Box::new(error) },
+        (Err(Broken::Stop(stop)), None) => stop,
+        (_, None) => BuildError::Line { file: "the keystore".to_owned(), line: number, error }.into(),
+    }
 }

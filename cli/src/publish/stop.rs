@@ -2,7 +2,7 @@
 
 use super::brake::Doubt;
 use crate::failure::Failure;
-use keyward::build::{BuildError, PublishError};
+use keyward::build::{BuildError, LineError, PublishError};
 use keyward::snapshot::SnapshotError;
 use keyward_keystore::StoreError;
 use std::io;
@@ -17,7 +17,17 @@ pub(crate) enum Stop {
     /// The files.
     #[error(transparent)]
     Publish(#[from] PublishError),
-    /// A key that the configuration does not allow, or the like.
+    /// A key that the configuration has no place for.
+    #[error("key {id:?} of realm {realm:?}: {error}")]
+    Key {
+        /// Its realm.
+        realm: String,
+        /// Its id.
+        id: String,
+        /// What is wrong with it.
+        error: Box<LineError>,
+    },
+    /// A snapshot that could not be built, or the like.
     #[error(transparent)]
     Build(#[from] BuildError),
     /// The snapshot in place.

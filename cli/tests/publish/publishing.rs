@@ -162,7 +162,7 @@ fn a_changed_configuration_is_published_in_full(kind: Kind) {
     assert_eq!(published["because"], "the configuration has changed");
     // A key that it has no place for is named, and nothing is published.
     fs::write(house.path("keyward.toml"), text.replace("realm.shop", "realm.store")).unwrap();
-    assert_refused(&house.publish([]), 3, "unknown realm \"shop\"");
+    assert_refused(&house.publish([]), 3, "key \"key_0\" of realm \"shop\": unknown `realm` \"shop\"");
     assert_eq!(History::default().check(&house), 2);
 }
 

@@ -1,5 +1,6 @@
 //! `keyward publish --watch`.
 
+use crate::faults::times;
 use crate::support::{History, House, Kind, MANY, Random, assert_code, decide, json, on_both};
 use keyward::engine::Engine;
 use keyward::reason::Reason;
@@ -11,7 +12,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 on_both!(
-    a_change_is_in_place_at_once,
+    changes_are_published_as_they_come,
     a_killed_watcher_is_followed_by_the_next,
     what_is_held_back_can_be_published_by_hand,
 );
@@ -39,14 +40,13 @@ impl Drop for Watcher {
 }
 
 #[track_caller]
-fn wait_for(house: &House, what: &str, mut is_so: impl FnMut() -> bool) -> Duration {
+fn wait_for(house: &House, what: &str, mut is_so: impl FnMut() -> bool) {
     let started = Instant::now();
     while !is_so() {
         let log = || std::fs::read_to_string(house.path("log")).unwrap_or_default();
         assert!(started.elapsed() < Duration::from_secs(60), "{what}: {}", log());
         thread::sleep(Duration::from_millis(1));
     }
-    started.elapsed()
 }
 
 fn is(engine: &Engine, number: u32, reason: Reason) -> bool {
@@ -54,20 +54,16 @@ fn is(engine: &Engine, number: u32, reason: Reason) -> bool {
     decide(engine, number) == reason
 }
 
-fn a_change_is_in_place_at_once(kind: Kind) {
+fn changes_are_published_as_they_come(kind: Kind) {
     let house = House::new(kind, MANY);
     let _watcher = Watcher::start(&house);
     wait_for(&house, "the first publication", || house.snapshot().exists());
     let engine = house.engine();
     let mut store = house.store();
-    let mut took = Vec::new();
     for number in 0..20 {
         house.revoke(&mut store, number..number + 1).unwrap();
-        took.push(wait_for(&house, "a revocation", || is(&engine, number, Reason::Revoked)));
+        wait_for(&house, "a revocation", || is(&engine, number, Reason::Revoked));
     }
-    took.sort();
-    // It is measured by `keyward bench --revoke`. Here it must not wait for the look that comes each second.
-    assert!(took[10] < Duration::from_millis(500), "{took:?}");
     // Many at once: one publication takes in what came while another was on its way.
     for number in 20..60 {
         house.revoke(&mut store, number..number + 1).unwrap();
@@ -84,18 +80,18 @@ fn a_killed_watcher_is_followed_by_the_next(kind: Kind) {
     let house = House::published(kind, MANY);
     let (mut history, mut random) = (History::default(), Random(5));
     let mut store = house.store();
-    for turn in 0..20 {
+    let mut published = 0;
+    for turn in 0..times() {
         let watcher = Watcher::start(&house);
-        let end = Instant::now() + Duration::from_millis(random.below(150));
-        let mut number = turn * 20;
-        while Instant::now() < end && number < (turn + 1) * 20 {
-            house.revoke(&mut store, number..number + 1).unwrap();
-            number += 1;
-        }
+        thread::sleep(Duration::from_millis(random.below(60)));
+        house.revoke(&mut store, turn..turn + 1).unwrap();
+        thread::sleep(Duration::from_millis(random.below(60)));
         drop(watcher);
-        history.check(&house);
+        let before = history.newest();
+        published += u32::from(history.check(&house) > before);
     }
-    assert_code(&house.publish([]), 0);
+    assert!(published > times() / 4, "{published} published something before they were killed");
+    assert_code(&house.publish(["--yes"]), 0);
     history.check(&house);
     assert_eq!(json(&house.run(&["status", "--json"]))["agree"], true);
 }
@@ -129,10 +125,12 @@ fn a_restarted_server_is_found_again() {
     let _watcher = Watcher::start(&house);
     wait_for(&house, "the first publication", || house.snapshot().exists());
     let engine = house.engine();
-    for turn in 0..6 {
-        let number = turn * 10;
+    let mut random = Random(6);
+    for turn in 0..times() {
+        let number = turn * 2;
         // What is committed just before is either published before the server goes, or found when it is back.
         house.revoke(&mut house.store(), number..number + 1).unwrap();
+        thread::sleep(Duration::from_millis(random.below(30)));
         server.restart(if turn % 2 == 0 { "fast" } else { "immediate" });
         let mut store = loop {
             if let Ok(store) = Store::open(&house.place) {
