@@ -42,6 +42,25 @@ install() {
   return "$failed"
 }
 
+# PostgreSQL's programs, which tests start servers of their own with, on sockets in temporary folders. Debian would
+# make a server of the system's beside them, and start it with the machine.
+have_postgres() {
+  compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null || { have postgres && have initdb; }
+}
+install_postgres() {
+  install postgresql-common || return 1
+  local settings=/etc/postgresql-common/createcluster.conf kept=''
+  if [ -z "$(find /usr/lib/postgresql -mindepth 1 -print -quit 2>/dev/null)" ] && [ -e "$settings" ]; then
+    kept=$(mktemp)
+    cp "$settings" "$kept"
+    printf 'create_main_cluster = false\n' | as_root tee -a "$settings" >/dev/null
+  fi
+  local failed=0
+  install postgresql || failed=1
+  [ -z "$kept" ] || { as_root cp "$kept" "$settings"; rm -f "$kept"; }
+  return "$failed"
+}
+
 # Debian packages: each is asked for by what is missing without it.
 packages=()
 have cc || packages+=(gcc libc6-dev)
@@ -92,6 +111,15 @@ if [ ${#packages[@]} -gt 0 ]; then
       || fail "apt-get could not install: ${packages[*]}"
   else
     fail "there is no apt-get here; install these, or what your system calls them: ${packages[*]}"
+  fi
+fi
+if [ "$purpose" = test ] && ! have_postgres; then
+  if have apt-get; then
+    say "installing postgresql"
+    as_root apt-get update -qq || say "apt-get update failed; going on with the lists that are there"
+    install_postgres || fail "apt-get could not install: postgresql"
+  else
+    fail "there is no apt-get here; install PostgreSQL's server (initdb, postgres, psql)"
   fi
 fi
 

@@ -1,5 +1,5 @@
-//! The keyring: the peppers, token keys and signing keys of a server, `keyring.toml`. It never enters a snapshot,
-//! and nothing in it is ever put into a message.
+//! The keyring: the peppers, token keys, signing keys and sealing keys of a server, `keyring.toml`. It never enters a
+//! snapshot, and nothing in it is ever put into a message.
 
 mod write;
 
@@ -20,15 +20,35 @@ use std::sync::Arc;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
+/// Boxed, so that moving it leaves no copy behind.
+type Secret = Box<Zeroizing<[u8; 32]>>;
+
 /// A secret that every digest of a key depends on. Wiped when dropped.
 pub struct Pepper {
     id: u32,
-    // Boxed, so that moving a pepper leaves no copy behind.
-    key: Box<Zeroizing<[u8; 32]>>,
+    key: Secret,
 }
 
 impl Pepper {
     /// The id that snapshots name it by.
+    pub fn id(&self) -> u32 {
+        self.id
+    }
+
+    /// The secret.
+    pub fn key(&self) -> &[u8; 32] {
+        &self.key
+    }
+}
+
+/// A secret that a keystore seals keys under which their owners may read again. Servers need none. Wiped when dropped.
+pub struct SealingKey {
+    id: u32,
+    key: Secret,
+}
+
+impl SealingKey {
+    /// The id that the keystore names it by.
     pub fn id(&self) -> u32 {
         self.id
     }
@@ -55,6 +75,7 @@ pub struct Keyring {
     public_keys: Vec<PublicKey>,
     /// Shared with what is being built.
     signing_keys: Arc<[SigningKey]>,
+    sealing_keys: Vec<SealingKey>,
 }
 
 /// The most private signing keys that a keyring may have: as many signatures as a snapshot has room for.
@@ -146,17 +167,28 @@ impl Keyring {
 
     fn walk(document: &Document<'_>, file: &str) -> Result<Self, Fault> {
         let root = document.root();
-        root.only(&["pepper", "signing_key", "token_key"], " of a keyring")?;
+        root.only(&["pepper", "sealing_key", "signing_key", "token_key"], " of a keyring")?;
         let mut peppers = Vec::new();
         let mut ids = HashSet::new();
         for table in root.list_of_tables("pepper")? {
-            let pepper = pepper(&table)?;
+            let (id, key) = numbered_secret(&table, " of a pepper")?;
+            let pepper = Pepper { id, key };
             if !ids.insert(pepper.id) {
                 return Err(table
                     .fault("id", format!("a second pepper of id {}", pepper.id))
                     .expecting("an id for each; snapshots name the pepper that they need by it"));
             }
             peppers.push(pepper);
+        }
+        let mut sealing_keys = Vec::new();
+        for table in root.list_of_tables("sealing_key")? {
+            let (id, key) = numbered_secret(&table, " of a sealing key")?;
+            if sealing_keys.iter().any(|other: &SealingKey| other.id == id) {
+                return Err(table
+                    .fault("id", format!("a second sealing key of id {id}"))
+                    .expecting("an id for each; the keystore names the key that it needs by it"));
+            }
+            sealing_keys.push(SealingKey { id, key });
         }
         let mut token_keys: BTreeMap<String, RealmKeys> = BTreeMap::new();
         let mut kids = HashSet::new();
@@ -195,6 +227,7 @@ impl Keyring {
             token_keys,
             public_keys,
             signing_keys: signing_keys.into(),
+            sealing_keys,
         })
     }
 
@@ -211,6 +244,16 @@ impl Keyring {
     /// Every pepper, in the order listed. None where realms need no digests.
     pub fn peppers(&self) -> &[Pepper] {
         &self.peppers
+    }
+
+    /// The sealing key of that id.
+    pub fn sealing_key(&self, id: u32) -> Option<&SealingKey> {
+        self.sealing_keys.iter().find(|key| key.id == id)
+    }
+
+    /// The sealing key for new secrets: the last one listed.
+    pub fn newest_sealing_key(&self) -> Option<&SealingKey> {
+        self.sealing_keys.last()
     }
 
     /// The token keys of that realm, in the order listed.
@@ -263,9 +306,10 @@ impl Keyring {
     }
 }
 
-fn pepper(table: &Table<'_, '_>) -> Result<Pepper, Fault> {
+/// An id and 32 bytes, which peppers and sealing keys are; `of` says which.
+fn numbered_secret(table: &Table<'_, '_>, of: &str) -> Result<(u32, Secret), Fault> {
     const EXPECTED: &str = "64 hex digits";
-    table.only(&["id", "key"], " of a pepper")?;
+    table.only(&["id", "key"], of)?;
     let id = table.whole("id")?.ok_or_else(|| table.fault("id", "is missing").expecting("a number"))?;
     let id = u32::try_from(id)
         .map_err(|_| table.fault("id", format!("{id}")).expecting("a number up to 4294967295"))?;
@@ -284,7 +328,7 @@ fn pepper(table: &Table<'_, '_>) -> Result<Pepper, Fault> {
             *byte = *byte << 4 | value;
         }
     }
-    Ok(Pepper { id, key })
+    Ok((id, key))
 }
 
 fn signing_key(table: &Table<'_, '_>) -> Result<(PublicKey, Option<SigningKey>), Fault> {

@@ -156,11 +156,13 @@ struct Pair<'a> {
 /// A digest of the whole presented credential.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct ForeignDigest<'a> {
+struct GivenDigest<'a> {
     #[serde(borrow)]
     alg: Text<'a>,
     #[serde(borrow)]
     hex: Text<'a>,
+    #[serde(default, deserialize_with = "present")]
+    pepper: Option<u32>,
 }
 
 /// An object whose content is nobody's business here.
@@ -230,7 +232,7 @@ struct Members<'a> {
     #[serde(borrow, default, deserialize_with = "present_object")]
     basic: Option<Pair<'a>>,
     #[serde(borrow, default, deserialize_with = "present_object")]
-    digest: Option<ForeignDigest<'a>>,
+    digest: Option<GivenDigest<'a>>,
     #[serde(borrow, default, deserialize_with = "present")]
     credential: Option<Text<'a>>,
     #[serde(borrow, default, deserialize_with = "present")]
@@ -258,6 +260,18 @@ enum Secret<'a> {
     Key(SecretText<'a>),
     Pair(Pair<'a>),
     Sha256([u8; 32]),
+    Stored(StoredDigest),
+}
+
+/// A digest as a snapshot has it: made by a keystore, which has not kept the key.
+#[derive(Clone, Copy)]
+pub struct StoredDigest {
+    /// The id of the pepper that it was made with.
+    pub pepper: u32,
+    /// Whether it goes over the SHA-256 of what is presented.
+    pub sha256: bool,
+    /// The digest.
+    pub digest: [u8; 32],
 }
 
 /// One key of the keys file, with all that can be checked without a configuration.
@@ -335,7 +349,7 @@ impl<'a> KeyRecord<'a> {
         let secret = match (key, basic, digest) {
             (Some(key), None, None) => Secret::Key(key),
             (None, Some(pair), None) => Secret::Pair(pair),
-            (None, None, Some(digest)) => Secret::Sha256(sha256(&digest)?),
+            (None, None, Some(digest)) => given(&digest)?,
             (None, None, None) => {
                 return Err(RecordError::new("there is no `key`, `basic` or `digest`; give one of them"));
             }
@@ -430,12 +444,31 @@ fn name(what: &str, name: &str, most: usize) -> Result<(), RecordError> {
     Ok(())
 }
 
-fn sha256(digest: &ForeignDigest<'_>) -> Result<[u8; 32], RecordError> {
+/// What `alg` of a digest may be, and whether a stored one goes over the SHA-256 of what is presented.
+const STORED: [(&str, bool); 2] = [("blake3", false), ("blake3-sha256", true)];
+
+fn given(digest: &GivenDigest<'_>) -> Result<Secret<'static>, RecordError> {
     let alg = digest.alg.as_ref();
-    if alg != "sha256" {
-        let found = format_args!("unknown `alg` {} of the `digest`", Shown(alg));
-        return Err(RecordError::among(found, alg, ["sha256"]));
+    let stored = STORED.into_iter().find(|(name, _)| *name == alg);
+    match (stored, digest.pepper) {
+        (None, None) if alg == "sha256" => Ok(Secret::Sha256(hex(digest)?)),
+        (None, Some(_)) if alg == "sha256" => {
+            Err(RecordError::new("a `digest` of `alg` \"sha256\" has no `pepper`; leave it out"))
+        }
+        (None, _) => {
+            let found = format_args!("unknown `alg` {} of the `digest`", Shown(alg));
+            Err(RecordError::among(found, alg, ["sha256"].into_iter().chain(STORED.map(|(name, _)| name))))
+        }
+        (Some(_), None) => {
+            Err(RecordError(format!("a `digest` of `alg` {alg:?} needs the id of its `pepper` beside it")))
+        }
+        (Some((_, sha256)), Some(pepper)) => {
+            Ok(Secret::Stored(StoredDigest { pepper, sha256, digest: hex(digest)? }))
+        }
     }
+}
+
+fn hex(digest: &GivenDigest<'_>) -> Result<[u8; 32], RecordError> {
     let hex = digest.hex.as_ref();
     let mut bytes = [0; 32];
     let digits = hex.bytes().map(|byte| char::from(byte).to_digit(16));

@@ -469,7 +469,7 @@ fn a_publisher_knows_what_a_delta_lies_on() {
     let mistaken = publisher.publish(9, false, |_| Ok(header(&delta(&base, 9))));
     assert!(matches!(mistaken, Err(PublishError::Foreign { error: FormatError::IsDelta { base: 1 }, .. })));
     let mistaken = publisher.publish_delta(9, false, |_| Ok(header(&full(9))));
-    assert!(matches!(mistaken, Err(PublishError::OtherBase { .. })));
+    assert!(matches!(mistaken, Err(PublishError::Foreign { error: FormatError::NotDelta, .. })));
     drop(publisher);
     serves(&open(&path), 4);
     put(&delta_path(&path), b"a letter");

@@ -101,7 +101,8 @@ fn fingerprints(text: &str, path: &Path) -> Result<String, Failure> {
     Ok(names.join(" or "))
 }
 
-fn create(path: &Path, text: &str) -> Result<(), Failure> {
+/// Writes a keyring where there is none, for its owner alone.
+pub(crate) fn create(path: &Path, text: &str) -> Result<(), Failure> {
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(
         |error| match error.kind() {
             ErrorKind::AlreadyExists => {

@@ -3,7 +3,7 @@
 use super::lines::{self, Content};
 use super::write::Ground;
 use super::{BuildError, Collection, IdSpan, Item, LineError, Progress, Source, Stamp};
-use crate::digest::{Digest, pepper_check};
+use crate::digest::Digest;
 use crate::format::header::Header;
 use crate::format::record::removal;
 use crate::keyring::Keyring;
@@ -28,7 +28,7 @@ impl Changes {
     /// is now, or with the status `removed` that of a key that is gone. `removed` are digests of further keys that
     /// are gone, as `base` has them. What is gone and was not in `base` is passed over.
     ///
-    /// Configuration and newest pepper must be those of `base`; [`BuildError::Differs`] says where they are not, and
+    /// Configuration and peppers must be those of `base`; [`BuildError::Differs`] says where they are not, and
     /// that a full snapshot is needed.
     ///
     /// An id that another key of `base` has is refused in realms whose keys tokens can be bound to. In other realms
@@ -55,6 +55,7 @@ impl Changes {
     ) -> Result<Self, BuildError> {
         check_same(base, &keys)?;
         let mut collection = keys;
+        collection.peppers = base.peppers().iter().map(|pepper| (pepper.id, pepper.check)).collect();
         let nowhere = IdSpan::new(0, 0).unwrap_or(IdSpan([0; 6]));
         collection.items.extend(removed.into_iter().map(|digest| Item {
             digest: *digest.as_bytes(),
@@ -127,16 +128,17 @@ impl Changes {
     }
 }
 
-/// Whether realms and peppers are those of `base`.
+/// Whether realms are those of `base`, and every pepper one of its.
 fn check_same(base: &Snapshot, keys: &Collection) -> Result<(), BuildError> {
     let realms = serde_json::to_vec(&keys.configuration)
         .map_err(|error| BuildError::Write(io::Error::other(error)))?;
     if realms != base.realms_text()? {
         return Err(BuildError::Differs { what: "realms" });
     }
-    let own = keys.peppers.iter().map(|(id, key)| (*id, pepper_check(key)));
-    let peppers = base.peppers().iter().map(|pepper| (pepper.id, pepper.check));
-    if peppers.eq(own) { Ok(()) } else { Err(BuildError::Differs { what: "peppers" }) }
+    let has = |(id, check): &(u32, [u8; 32])| {
+        base.peppers().iter().any(|pepper| (pepper.id, pepper.check) == (*id, *check))
+    };
+    if keys.peppers.iter().all(has) { Ok(()) } else { Err(BuildError::Differs { what: "peppers" }) }
 }
 
 impl Collection {

@@ -3,18 +3,19 @@
 //! One thread cuts the input into blocks of whole lines, workers parse and digest them, and the calling
 //! thread puts the blocks together in their order, so that the first wrong line is the one that is told.
 
+use super::digests::first_credentials;
 use super::intern::Interner;
-use super::{BuildError, Collection, IdSpan, Item, LineError, Progress, Source, digest_keys};
-use crate::digest::{DigestKey, sha256};
+use super::{BuildError, Collection, Digests, IdSpan, Item, LineError, Progress, Source};
+use crate::digest::pepper_check;
 use crate::format::id_place::IdTag;
 use crate::format::record::{Attributes, NEVER, Packed, removal};
-use crate::keyring::Keyring;
-use crate::realm::{Configuration, CredentialKind};
-use crate::record::{KeyRecord, Material, RecordRules, ResolvedKey};
+use crate::keyring::{Keyring, Pepper};
+use crate::realm::Configuration;
+use crate::record::{KeyRecord, RecordRules, ResolvedKey};
 use crate::request::address::AddressSet;
 use memchr::{memchr_iter, memrchr};
 use parking_lot::Mutex;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -46,6 +47,8 @@ struct Parsed {
     /// Each item is a list of names, sorted, with a [`SEPARATOR`] after each.
     scope_lists: Interner,
     address_sets: Interner,
+    /// The peppers that digests were made with.
+    peppers: BTreeSet<u32>,
     bytes: u64,
 }
 
@@ -55,7 +58,8 @@ type WrongLine = (u64, LineError);
 /// What every worker needs.
 struct Rules<'c> {
     records: RecordRules<'c>,
-    digest_keys: Vec<Option<DigestKey>>,
+    /// `None` where the keyring has no pepper.
+    digests: Option<Digests<'c>>,
     /// The number of each realm's first credential in the list of all credentials.
     first_credentials: Vec<usize>,
     configuration: &'c Configuration,
@@ -85,19 +89,16 @@ pub(super) fn read(
     let file = || source.name.to_owned();
     let read_error = |error| BuildError::Read { file: file(), error };
     let pepper = keyring.newest_pepper();
-    let credentials = configuration.realms.iter().map(|realm| realm.credentials.len());
     let rules = Rules {
         records: RecordRules::new(configuration).map_err(|error| read_error(io::Error::other(error)))?,
-        digest_keys: pepper.map(|pepper| digest_keys(configuration, pepper.key())).unwrap_or_default(),
-        first_credentials: credentials
-            .scan(0, |next, count| Some(std::mem::replace(next, *next + count)))
-            .collect(),
+        digests: pepper.map(|pepper| Digests::new(configuration, pepper)),
+        first_credentials: first_credentials(configuration),
         configuration,
         content,
     };
     let mut collection = Collection {
         configuration: configuration.clone(),
-        peppers: pepper.map(|pepper| (pepper.id(), *pepper.key())).into_iter().collect(),
+        peppers: Vec::new(),
         items: Vec::new(),
         ids: Vec::new(),
         scope_names: Interner::new(),
@@ -106,6 +107,7 @@ pub(super) fn read(
         address_sets: Interner::new(),
         signing_keys: Arc::clone(keyring.signing_keys()),
     };
+    let mut used_peppers = BTreeSet::new();
     let (block_sender, blocks) = sync_channel(WAITING);
     let (parsed_sender, parsed) = sync_channel(WAITING);
     let blocks = Mutex::new(blocks);
@@ -121,7 +123,7 @@ pub(super) fn read(
             })
             .collect();
         drop(parsed_sender);
-        let collected = collect(&parsed, &mut collection, source);
+        let collected = collect(&parsed, &mut collection, &mut used_peppers, source);
         // Workers stop at their next block once nobody takes what they parse; the rest is drained here,
         // so that the reader, which may wait for room, stops as well.
         drop(parsed);
@@ -146,6 +148,15 @@ pub(super) fn read(
     if pepper.is_none() && !collection.items.is_empty() {
         return Err(BuildError::NoPepper { file: file() });
     }
+    if let Some(id) = used_peppers.iter().find(|id| keyring.pepper(**id).is_none()) {
+        return Err(BuildError::PepperMissing { file: file(), id: *id });
+    }
+    // The newest first: most keys that are presented are of it. It is there without a key as well.
+    if used_peppers.is_empty() {
+        used_peppers.extend(pepper.map(Pepper::id));
+    }
+    let used = keyring.peppers().iter().rev().filter(|pepper| used_peppers.contains(&pepper.id()));
+    collection.peppers = used.map(|pepper| (pepper.id(), pepper_check(pepper.key()))).collect();
     Ok(collection)
 }
 
@@ -205,6 +216,7 @@ fn parse(rules: &Rules<'_>, block: &Block) -> Result<Parsed, WrongLine> {
         tenants: Interner::new(),
         scope_lists: Interner::new(),
         address_sets: Interner::new(),
+        peppers: BTreeSet::new(),
         bytes: block.bytes.len() as u64,
     };
     let ends = memchr_iter(b'\n', &block.bytes).chain([block.bytes.len()]);
@@ -235,12 +247,13 @@ fn parse(rules: &Rules<'_>, block: &Block) -> Result<Parsed, WrongLine> {
 impl Parsed {
     fn add(&mut self, rules: &Rules<'_>, key: &ResolvedKey<'_>, line: u32) -> Option<()> {
         let credential = rules.first_credentials.get(key.realm)? + key.credential;
-        let digest = match rules.digest_keys.get(credential) {
+        let digest = match &rules.digests {
             // Without a pepper there is no digest; the whole build is refused when all lines are read.
             None => [0; 32],
-            Some(digest_key) => {
-                let digest_key = digest_key.as_ref()?;
-                *rules.digest(key, digest_key)?.as_bytes()
+            Some(digests) => {
+                let stored = digests.of(key)?;
+                self.peppers.insert(stored.pepper);
+                stored.digest
             }
         };
         if key.removed {
@@ -275,30 +288,6 @@ impl Parsed {
         self.ids.extend_from_slice(key.id.as_bytes());
         self.items.push(Item { digest, attributes: attributes.write(), line, id });
         Some(())
-    }
-}
-
-impl Rules<'_> {
-    fn digest(&self, key: &ResolvedKey<'_>, digest_key: &DigestKey) -> Option<crate::digest::Digest> {
-        let credential = self.configuration.realms.get(key.realm)?.credentials.get(key.credential)?;
-        let hashes = match &credential.kind {
-            CredentialKind::Key(rules) | CredentialKind::Basic(rules) => rules.sha256,
-            CredentialKind::Token(_) | CredentialKind::Tenant => return None,
-        };
-        let text = |presented: &[u8]| {
-            if hashes { digest_key.digest(&sha256(presented)) } else { digest_key.digest(presented) }
-        };
-        match key.material {
-            Material::Key(key) => Some(text(key)),
-            Material::Pair { id, secret } => {
-                let mut pair = [id, b":", secret].concat();
-                let digest = text(&pair);
-                pair.zeroize();
-                Some(digest)
-            }
-            // Only credentials that hash everything first take these.
-            Material::Sha256(hash) => hashes.then(|| digest_key.digest(hash)),
-        }
     }
 }
 
@@ -337,6 +326,7 @@ enum CollectError {
 fn collect(
     parsed: &Receiver<(u64, Result<Parsed, WrongLine>)>,
     collection: &mut Collection,
+    peppers: &mut BTreeSet<u32>,
     source: &Source<'_>,
 ) -> Result<(), CollectError> {
     let mut early = BTreeMap::new();
@@ -346,7 +336,8 @@ fn collect(
         early.insert(sequence, block);
         while let Some(block) = early.remove(&next) {
             next += 1;
-            let block = block.map_err(|(line, error)| CollectError::Line(line, error))?;
+            let mut block = block.map_err(|(line, error)| CollectError::Line(line, error))?;
+            peppers.append(&mut block.peppers);
             bytes += block.bytes;
             collection.add(block).ok_or(CollectError::TooMany("names of tenants, scopes or addresses"))?;
             (source.progress)(Progress::Reading { bytes, keys: collection.keys() });

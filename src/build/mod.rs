@@ -7,6 +7,7 @@
 //! [`Changes`] does the same with what has changed since a full snapshot, which makes a delta.
 
 mod changes;
+mod digests;
 mod intern;
 mod layout;
 mod lines;
@@ -14,12 +15,13 @@ mod publish;
 mod write;
 
 pub use changes::Changes;
-pub use publish::{PublishError, Published, Publisher};
+pub use digests::Digests;
+pub use publish::{Form, PublishError, Published, Publisher, Staged};
 
-use crate::digest::{DIGEST_LENGTH, DigestKey};
+use crate::digest::DIGEST_LENGTH;
 use crate::format::record::{ATTRIBUTES_LENGTH, ID_LIMIT};
 use crate::keyring::Keyring;
-use crate::realm::{Configuration, CredentialKind};
+use crate::realm::Configuration;
 use crate::record::RecordError;
 use crate::signature::SigningKey;
 use crate::snapshot::Damaged;
@@ -50,6 +52,16 @@ pub enum BuildError {
     NoPepper {
         /// The name that the caller gave the keys.
         file: String,
+    },
+    /// The keyring lacks a pepper that keys were digested with, and which a keystore has not kept the keys of.
+    #[error(
+        "{file} has digests that were made with pepper {id}, which the keyring lacks: use the keyring that they were made with"
+    )]
+    PepperMissing {
+        /// The name that the caller gave the keys.
+        file: String,
+        /// The id of the pepper.
+        id: u32,
     },
     /// More of something than the format can count.
     #[error("there are too many {what}: a snapshot holds at most {limit}")]
@@ -254,6 +266,7 @@ impl IdSpan {
 /// Keys and configuration, ready to be written.
 pub struct Collection {
     configuration: Configuration,
+    /// The peppers that digests were made with: their ids, and what tells a wrong one from the right one.
     peppers: Vec<(u32, [u8; 32])>,
     /// In the order of their digests.
     items: Vec<Item>,
@@ -295,20 +308,6 @@ impl Collection {
             .and_then(|id| str::from_utf8(id).ok())
             .unwrap_or_default()
     }
-}
-
-/// The digest keys of every credential, in the order of all credentials, under the pepper that new
-/// digests are made with; `None` for credentials without digests.
-fn digest_keys(configuration: &Configuration, pepper: &[u8; 32]) -> Vec<Option<DigestKey>> {
-    let credentials = configuration.realms.iter().flat_map(|realm| {
-        realm.credentials.iter().map(|credential| match credential.kind {
-            CredentialKind::Key(_) | CredentialKind::Basic(_) => {
-                Some(DigestKey::derive(pepper, &realm.name, &credential.name))
-            }
-            CredentialKind::Token(_) | CredentialKind::Tenant => None,
-        })
-    });
-    credentials.collect()
 }
 
 const _: () = assert!(ID_LIMIT == u8::MAX as usize, "IdSpan has one byte for the length of an id");

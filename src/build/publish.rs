@@ -1,11 +1,14 @@
 //! A snapshot put in its place, or a delta in its own beside it, so that whoever looks finds the old one whole or
 //! the new one whole.
+//!
+//! It happens in two steps, and whoever keeps a record of what was published writes it between them: a file is
+//! staged, which is to say complete and on the disk under a name that nobody looks at, and then renamed.
 
 use super::BuildError;
 use crate::format::header::{FormatError, Header};
 use crate::format::{HASH_LENGTH, PAGE};
-use crate::memory::open_file;
-use crate::snapshot::delta_path;
+use crate::memory::{Bytes, Mode, open_file};
+use crate::snapshot::{Check, Delta, Snapshot, delta_path};
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Read};
@@ -83,6 +86,35 @@ pub struct Published {
     pub replaced: Option<u64>,
 }
 
+/// What a file is, and so where it belongs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// A full snapshot.
+    Full,
+    /// A delta on one.
+    Delta,
+}
+
+/// A file that is complete and on the disk, and waits to be put in its place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Staged {
+    form: Form,
+    header: Header,
+    hash: [u8; HASH_LENGTH],
+}
+
+impl Staged {
+    /// What it says of itself.
+    pub const fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// The hash that stands for all of it.
+    pub const fn hash(&self) -> &[u8; HASH_LENGTH] {
+        &self.hash
+    }
+}
+
 /// Holds the place of one snapshot, and that of the delta beside it. While it lives, no other publisher has them; a
 /// crash releases them.
 pub struct Publisher {
@@ -90,6 +122,7 @@ pub struct Publisher {
     delta_path: PathBuf,
     directory: PathBuf,
     temporary: PathBuf,
+    delta_temporary: PathBuf,
     /// Locked. It is a file of its own, and stays: a lock on the file that is renamed would end up on
     /// the live snapshot.
     _lock: File,
@@ -132,19 +165,31 @@ impl Publisher {
             Err(TryLockError::WouldBlock) => return Err(PublishError::Busy { path: path.to_owned() }),
             Err(TryLockError::Error(error)) => return Err(io_error(&lock_path)(error)),
         }
-        let current = match read_header(path).map_err(io_error(path))? {
-            Ok(Some(found)) if found.header.is_delta() => {
-                Err(FormatError::IsDelta { base: found.header.base_generation })
-            }
-            other => other,
+        let mut publisher = Self {
+            path: path.to_owned(),
+            delta_path: delta_path(path),
+            temporary: sibling(".tmp"),
+            delta_temporary: sibling(".delta.tmp"),
+            directory,
+            _lock: lock,
+            current: Ok(None),
+            delta: Ok(None),
         };
-        let delta_path = delta_path(path);
-        let delta = match read_header(&delta_path).map_err(io_error(&delta_path))? {
-            Ok(Some(found)) if !found.header.is_delta() => Err(FormatError::NotDelta),
-            other => other,
-        };
-        let (path, temporary) = (path.to_owned(), sibling(".tmp"));
-        Ok(Self { path, delta_path, directory, temporary, _lock: lock, current, delta })
+        publisher.look()?;
+        Ok(publisher)
+    }
+
+    /// Reads once more what stands there.
+    pub fn look(&mut self) -> Result<(), PublishError> {
+        self.current = read_full(&self.path)?;
+        self.delta = read_delta(&self.delta_path)?;
+        Ok(())
+    }
+
+    /// What is wrong with what stands there, and with the delta beside it, where it is none of ours.
+    pub fn faults(&self) -> impl Iterator<Item = (&Path, &FormatError)> {
+        let full = self.current.as_ref().err().map(|error| (self.path.as_path(), error));
+        full.into_iter().chain(self.delta.as_ref().err().map(|error| (self.delta_path.as_path(), error)))
     }
 
     /// The header of the full snapshot that stands there, and its hash; `None` where there is none, or what is there
@@ -160,8 +205,14 @@ impl Publisher {
         (delta.header.base_hash == *hash).then_some(&delta.header)
     }
 
+    /// The hash of the delta that lies beside it, if it is one on what stands there.
+    pub fn delta_hash(&self) -> Option<&[u8; HASH_LENGTH]> {
+        self.delta()?;
+        self.delta.as_ref().ok()?.as_ref().map(|found| &found.hash)
+    }
+
     /// The newest generation that stands there.
-    fn newest(&self) -> Option<u64> {
+    pub fn newest(&self) -> Option<u64> {
         let generation = |place: &Result<Option<InPlace>, FormatError>| {
             Some(place.as_ref().ok()?.as_ref()?.header.generation)
         };
@@ -190,14 +241,7 @@ impl Publisher {
         going_back: bool,
         write: impl FnOnce(&mut File) -> Result<Header, BuildError>,
     ) -> Result<Published, PublishError> {
-        let check = |header: &Header| match header.base_generation {
-            0 => Ok(()),
-            base => {
-                let error = FormatError::IsDelta { base };
-                Err(PublishError::Foreign { path: self.temporary.clone(), error })
-            }
-        };
-        let published = self.put(&self.path, generation, going_back, write, check)?;
+        let published = self.publish_as(Form::Full, generation, going_back, write)?;
         // Not before: engines that look in between must not take the old snapshot for whole without its delta.
         // Where it stays, engines pass over it, as long as it is older.
         let _ = fs::remove_file(&self.delta_path);
@@ -213,60 +257,127 @@ impl Publisher {
         going_back: bool,
         write: impl FnOnce(&mut File) -> Result<Header, BuildError>,
     ) -> Result<Published, PublishError> {
-        let path = || self.path.clone();
-        let (full, hash) = self.full().ok_or_else(|| PublishError::NoBase { path: path() })?;
-        let check = |header: &Header| {
-            if header.is_delta() && header.base_hash == *hash {
-                return Ok(());
-            }
-            let (base, found) = (header.base_generation, full.generation);
-            Err(PublishError::OtherBase { path: path(), base, found })
-        };
-        self.put(&self.delta_path, generation, going_back, write, check)
+        if self.full().is_none() {
+            return Err(PublishError::NoBase { path: self.path.clone() });
+        }
+        self.publish_as(Form::Delta, generation, going_back, write)
     }
 
-    /// Puts what `write` writes at `path`, if `check` finds nothing against it.
-    fn put(
+    fn publish_as(
         &self,
-        path: &Path,
+        form: Form,
         generation: u64,
         going_back: bool,
         write: impl FnOnce(&mut File) -> Result<Header, BuildError>,
-        check: impl FnOnce(&Header) -> Result<(), PublishError>,
     ) -> Result<Published, PublishError> {
         let replaced = self.newest();
         if let Some(found) = replaced.filter(|found| generation <= *found && !going_back) {
             return Err(PublishError::Stale { path: self.path.clone(), found, asked: generation });
         }
-        let result = self.write_temporary(write).and_then(|header| {
-            check(&header)?;
-            fs::rename(&self.temporary, path).map_err(io_error(path))?;
-            File::open(&self.directory)
-                .and_then(|directory| directory.sync_all())
-                .map_err(io_error(&self.directory))?;
-            Ok(Published { header, replaced })
+        let staged = self.stage(form, write)?;
+        self.put(&staged).inspect_err(|_| {
+            let _ = fs::remove_file(self.temporary(form));
+        })?;
+        Ok(Published { header: staged.header, replaced })
+    }
+
+    fn temporary(&self, form: Form) -> &Path {
+        match form {
+            Form::Full => &self.temporary,
+            Form::Delta => &self.delta_temporary,
+        }
+    }
+
+    /// Writes a file that [`Publisher::put`] can put in its place later, also from another process after this one
+    /// was killed: a temporary file in the same directory, written, write-protected and synchronized.
+    pub fn stage(
+        &self,
+        form: Form,
+        write: impl FnOnce(&mut File) -> Result<Header, BuildError>,
+    ) -> Result<Staged, PublishError> {
+        let staged = self.write_temporary(form, write).and_then(|header| {
+            let error = match (form, header.base_generation) {
+                (Form::Full, 0) | (Form::Delta, 1..) => {
+                    let hash = Header::hash(&header.write()).unwrap_or_default();
+                    return Ok(Staged { form, header, hash });
+                }
+                (Form::Full, base) => FormatError::IsDelta { base },
+                (Form::Delta, 0) => FormatError::NotDelta,
+            };
+            Err(PublishError::Foreign { path: self.temporary(form).to_owned(), error })
         });
-        if result.is_err() {
+        if staged.is_err() {
             // What a failed attempt leaves behind is of no use. One that was killed leaves it for the
             // next, which writes over it.
-            let _ = fs::remove_file(&self.temporary);
+            let _ = fs::remove_file(self.temporary(form));
         }
-        result
+        staged
+    }
+
+    /// What a publisher that was killed had staged, if it is there and whole.
+    pub fn staged(&self, form: Form) -> Option<Staged> {
+        let file = open_file(self.temporary(form)).ok()?;
+        let bytes = Bytes::open(&file, Mode::Map).ok()?;
+        let opened = match form {
+            Form::Full => {
+                Snapshot::open(bytes, Check::Whole).map(|full| (full.header().clone(), *full.hash()))
+            }
+            Form::Delta => {
+                Delta::open(bytes).map(|delta| (delta.keys().header().clone(), *delta.keys().hash()))
+            }
+        };
+        let (header, hash) = opened.ok()?;
+        Some(Staged { form, header, hash })
+    }
+
+    /// Renames a staged file into its place, and synchronizes the directory. A delta must be one on what stood there
+    /// when it was looked at last; one that lies beside a new full snapshot is left for [`Publisher::clear_delta`].
+    pub fn put(&self, staged: &Staged) -> Result<(), PublishError> {
+        let path = match staged.form {
+            Form::Full => &self.path,
+            Form::Delta => {
+                let base = staged.header.base_generation;
+                let (full, hash) =
+                    self.full().ok_or_else(|| PublishError::NoBase { path: self.path.clone() })?;
+                if staged.header.base_hash != *hash {
+                    let (path, found) = (self.path.clone(), full.generation);
+                    return Err(PublishError::OtherBase { path, base, found });
+                }
+                &self.delta_path
+            }
+        };
+        fs::rename(self.temporary(staged.form), path).map_err(io_error(path))?;
+        File::open(&self.directory)
+            .and_then(|directory| directory.sync_all())
+            .map_err(io_error(&self.directory))
+    }
+
+    /// Removes what lies beside the snapshot in a delta's place and is not a delta on it.
+    pub fn clear_delta(&self) -> Result<(), PublishError> {
+        if self.delta().is_some() || matches!(self.delta, Ok(None)) {
+            return Ok(());
+        }
+        match fs::remove_file(&self.delta_path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(io_error(&self.delta_path)(error)),
+            _ => Ok(()),
+        }
     }
 
     fn write_temporary(
         &self,
+        form: Form,
         write: impl FnOnce(&mut File) -> Result<Header, BuildError>,
     ) -> Result<Header, PublishError> {
+        let temporary = self.temporary(form);
         // A new file each time: what a killed publisher left may be write-protected.
-        match fs::remove_file(&self.temporary) {
+        match fs::remove_file(temporary) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(io_error(&self.temporary)(error));
+                return Err(io_error(temporary)(error));
             }
             _ => {}
         }
-        let file = OpenOptions::new().read(true).write(true).create_new(true).open(&self.temporary);
-        let mut file = file.map_err(io_error(&self.temporary))?;
+        let file = OpenOptions::new().read(true).write(true).create_new(true).open(temporary);
+        let mut file = file.map_err(io_error(temporary))?;
         let header = write(&mut file)?;
         // Nobody may write to it from here on, not even its owner: servers map it. The creation mode
         // already went through the umask, so this only takes rights away.
@@ -275,9 +386,27 @@ impl Publisher {
             file.set_permissions(Permissions::from_mode(mode))?;
             file.sync_all()
         };
-        protect().map_err(io_error(&self.temporary))?;
+        protect().map_err(io_error(temporary))?;
         Ok(header)
     }
+}
+
+/// The full snapshot at `path`; an error inside where it is something else.
+fn read_full(path: &Path) -> Result<Result<Option<InPlace>, FormatError>, PublishError> {
+    Ok(match read_header(path).map_err(io_error(path))? {
+        Ok(Some(found)) if found.header.is_delta() => {
+            Err(FormatError::IsDelta { base: found.header.base_generation })
+        }
+        other => other,
+    })
+}
+
+/// The delta at `path`; an error inside where it is something else.
+fn read_delta(path: &Path) -> Result<Result<Option<InPlace>, FormatError>, PublishError> {
+    Ok(match read_header(path).map_err(io_error(path))? {
+        Ok(Some(found)) if !found.header.is_delta() => Err(FormatError::NotDelta),
+        other => other,
+    })
 }
 
 /// The header of the file at `path`, and its hash, if there is one.

@@ -3,7 +3,7 @@
 use super::intern::{Interner, order};
 use super::layout::{Layout, place};
 use super::{BuildError, Collection, Progress, Stamp};
-use crate::digest::{Digest, pepper_check};
+use crate::digest::Digest;
 use crate::format::header::{Header, Kind, MINOR, MINOR_OF_DELTAS, Section};
 use crate::format::id_place::{self, GROUP_LENGTH, GROUP_SLOTS};
 use crate::format::record::{self, PEPPER_LENGTH, Packed, RECORD_LENGTH, SET_LIMIT};
@@ -156,7 +156,7 @@ impl Collection {
         let realms = serde_json::to_vec(&self.configuration)
             .map_err(|error| BuildError::Write(io::Error::other(error)))?;
         let peppers: Vec<u8> = (self.peppers.iter())
-            .flat_map(|(id, key)| [&id.to_le_bytes()[..], &[0; 4], &pepper_check(key)].concat())
+            .flat_map(|(id, check)| [&id.to_le_bytes()[..], &[0; 4], check].concat())
             .collect();
         let layout = Layout::of(self.items.iter().map(super::Item::prefix)).ok_or_else(keys)?;
         if layout.slots >= u64::from(u32::MAX) {

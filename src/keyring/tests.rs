@@ -31,6 +31,22 @@ fn peppers_keep_their_order() {
 }
 
 #[test]
+fn sealing_keys_are_apart_from_peppers() {
+    let made = Keyring::generate_sealing_key(4).unwrap();
+    let text =
+        format!("[[pepper]]\nid = 4\nkey = \"{HEX}\"\n[[sealing_key]]\nid = 2\nkey = \"{HEX}\"\n{}", *made);
+    let keyring = Keyring::read(&text, "keyring.toml").ok().unwrap();
+    assert_eq!(keyring.newest_sealing_key().map(SealingKey::id), Some(4));
+    assert_ne!(keyring.sealing_key(4).unwrap().key(), keyring.sealing_key(2).unwrap().key());
+    assert_eq!(keyring.sealing_key(2).unwrap().key(), keyring.pepper(4).unwrap().key());
+    assert!(keyring.sealing_key(3).is_none() && keyring.pepper(2).is_none());
+    let error = refused(&text.replace("id = 2", "id = 4"));
+    assert!(error.contains("sealing_key[1].id: a second sealing key of id 4"), "{error}");
+    let error = refused(&format!("[[sealing_key]]\nid = 1\nkey = \"{}\"", &HEX[2..]));
+    assert!(error.contains("sealing_key[0].key: a text of 62 bytes; expected 64 hex digits"), "{error}");
+}
+
+#[test]
 fn faults_name_the_place_and_never_the_secret() {
     for (text, expected) in [
         (

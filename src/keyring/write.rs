@@ -78,8 +78,21 @@ impl Keyring {
         Ok(text)
     }
 
-    /// The text of the keyring for a server that publishes nothing: `text` without the private signing keys, and
-    /// without its comments, which might hold what is not to get there. `file` is what errors call it.
+    /// The text of a new sealing key, to be added to a keyring.
+    pub fn generate_sealing_key(id: u32) -> io::Result<Zeroizing<String>> {
+        let mut key = Zeroizing::new([0_u8; 32]);
+        getrandom::fill(&mut *key).map_err(|error| io::Error::other(error.to_string()))?;
+        let mut text = Zeroizing::new(String::with_capacity(256));
+        text.push_str("[[sealing_key]]\nid = ");
+        let _ = write!(text, "{id}");
+        text.push_str("\nkey = \"");
+        push_hex(&mut text, &*key);
+        text.push_str("\"\n");
+        Ok(text)
+    }
+
+    /// The text of the keyring for a server that publishes nothing: `text` without the private signing keys, the sealing
+    /// keys, and its comments, which might hold what is not to get there. `file` is what errors call it.
     pub fn for_servers(text: &str, file: &str) -> Result<Zeroizing<String>, ConfigError> {
         // What can be read as a keyring has nothing in it that is not written below.
         let keyring = Self::read(text, file)?;

@@ -7,13 +7,19 @@
 
 pub(crate) mod document;
 mod fault;
+mod issuing;
 pub mod key_format;
+#[cfg(feature = "build")]
+mod new_key;
 mod read;
 mod route_rules;
 mod rules;
 
 pub(crate) use fault::known_names;
 pub use fault::{ConfigError, Fault, KeyPath, Step};
+pub use issuing::Issuing;
+#[cfg(feature = "build")]
+pub use new_key::NewKeyError;
 pub use route_rules::{MOST_SEGMENTS, PathError, Segment, segments};
 pub use rules::{MAX_CREDENTIALS, MAX_ENVIRONMENTS, MAX_NAME, MAX_RATE_LIMITS};
 pub(crate) use rules::{MAX_KEY, MAX_PAIR, MAX_SECONDS};
@@ -62,6 +68,9 @@ pub struct Realm {
     pub rate_limits: Vec<RateLimit>,
     /// Answers that differ from the default, by the name of a reason or a group.
     pub errors: BTreeMap<String, AnswerOverride>,
+    /// Rules for making keys; no snapshot has them.
+    #[serde(skip)]
+    pub issuing: Issuing,
 }
 
 impl Realm {
@@ -123,6 +132,9 @@ pub struct KeyRules {
     /// Whether keys may be given as their SHA-256 digest. Then every digest of this credential goes
     /// over the SHA-256 of what was presented, so that a key is found however it was given.
     pub sha256: bool,
+    /// Whether a keystore keeps keys sealed, so that their owners may read them again; no snapshot says so.
+    #[serde(skip)]
+    pub retrievable: bool,
 }
 
 /// The rules of a token credential. Claim names are the top-level members of the payload.

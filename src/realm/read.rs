@@ -5,8 +5,8 @@ use super::document::{Document, Table};
 use super::fault::{ConfigError, Fault};
 use super::key_format::{Alphabet, KeyFormat};
 use super::{
-    AnswerOverride, Configuration, Credential, CredentialKind, KeyRules, RateLimit, Realm, Route, TokenRules,
-    Unmatched,
+    AnswerOverride, Configuration, Credential, CredentialKind, Issuing, KeyRules, RateLimit, Realm, Route,
+    TokenRules, Unmatched,
 };
 use crate::request::credential::Source;
 use std::collections::BTreeMap;
@@ -25,8 +25,10 @@ const REALM: &[&str] = &[
     "route",
     "rate_limit",
     "errors",
+    "issuing",
 ];
-const KEY: &[&str] = &["kind", "source", "format", "secret_alphabet", "secret_length", "digests"];
+const KEY: &[&str] =
+    &["kind", "source", "format", "secret_alphabet", "secret_length", "digests", "retrievable"];
 const TOKEN: &[&str] = &[
     "kind",
     "source",
@@ -100,6 +102,7 @@ fn realm(name: &str, table: &Table<'_, '_>) -> Result<Realm, Fault> {
         routes,
         rate_limits: collect_named(table, "rate_limit", rate_limit)?,
         errors: collect_named(table, "errors", answer)?.into_iter().collect(),
+        issuing: Issuing::read(table)?,
     })
 }
 
@@ -217,7 +220,8 @@ fn key_rules(table: &Table<'_, '_>) -> Result<KeyRules, Fault> {
             .fault("secret_length", format!("no secret has at least {least} and at most {most} bytes"))
             .expecting("at least 1, and the least before the most"));
     }
-    Ok(KeyRules { format, sha256: takes_sha256(table)? })
+    let retrievable = table.boolean("retrievable")?.unwrap_or(false);
+    Ok(KeyRules { format, sha256: takes_sha256(table)?, retrievable })
 }
 
 fn takes_sha256(table: &Table<'_, '_>) -> Result<bool, Fault> {

@@ -69,6 +69,7 @@ impl Realm {
             return Err(Fault::new(path.join("default_rate_limit"), found).among(default, names));
         }
         self.check_routes(&path.join("route"))?;
+        self.issuing.check(&path.join("issuing"), self)?;
         for (name, answer) in &self.errors {
             check_answer(&path.join("errors").join(name.as_str()), name, answer)?;
         }

@@ -14,16 +14,18 @@ enum Shape {
     Text,
     Texts,
     Time,
+    Number,
     Object,
     Members(&'static [(&'static str, Shape)]),
 }
 
+const DIGEST: &[(&str, Shape)] = &[("alg", Shape::Text), ("hex", Shape::Text), ("pepper", Shape::Number)];
 const RECORD: &[(&str, Shape)] = &[
     ("realm", Shape::Text),
     ("id", Shape::Text),
     ("key", Shape::Text),
     ("basic", Shape::Members(&[("id", Shape::Text), ("secret", Shape::Text)])),
-    ("digest", Shape::Members(&[("alg", Shape::Text), ("hex", Shape::Text)])),
+    ("digest", Shape::Members(DIGEST)),
     ("credential", Shape::Text),
     ("tenant", Shape::Text),
     ("environment", Shape::Text),
@@ -89,11 +91,13 @@ fn wrong_value(name: &str, shape: Shape, value: &str) -> Option<RecordError> {
         Shape::Text => (serde_json::from_str::<super::Text<'_>>(value).is_ok(), "a text"),
         Shape::Texts => (serde_json::from_str::<Vec<super::Text<'_>>>(value).is_ok(), "a list of texts"),
         Shape::Time => (serde_json::from_str::<u64>(value).is_ok(), "whole Unix seconds, not below 0"),
+        Shape::Number => (serde_json::from_str::<u32>(value).is_ok(), "a whole number from 0 to 4294967295"),
         Shape::Object => (value.starts_with('{'), "an object"),
         Shape::Members(inner) => match serde_json::from_str::<RawMembers<'_>>(value) {
             Ok(members) => {
                 let what = format!("`{name}`");
-                let required: Vec<&str> = inner.iter().map(|(name, _)| *name).collect();
+                let texts = inner.iter().filter(|(_, shape)| matches!(shape, Shape::Text));
+                let required: Vec<&str> = texts.map(|(name, _)| *name).collect();
                 return wrong_member(&members, inner, &what, &required);
             }
             Err(_) => (false, "an object"),
@@ -104,9 +108,9 @@ fn wrong_value(name: &str, shape: Shape, value: &str) -> Option<RecordError> {
     }
     let hint = if value == "null" { ", or no such member" } else { "" };
     let misfit = match (shape, value.as_bytes()) {
-        (Shape::Text, [b'"', ..]) | (Shape::Texts, [b'[', ..]) | (Shape::Time, [b'-' | b'0'..=b'9', ..]) => {
-            " that does not fit"
-        }
+        (Shape::Text, [b'"', ..])
+        | (Shape::Texts, [b'[', ..])
+        | (Shape::Time | Shape::Number, [b'-' | b'0'..=b'9', ..]) => " that does not fit",
         _ => "",
     };
     Some(RecordError(format!("`{name}` is {}{misfit}; expected {expected}{hint}", kind(value))))

@@ -1,7 +1,7 @@
 //! A record held against the configuration: names become indices, and what no request could present is
 //! refused.
 
-use super::{KeyRecord, RecordError, Secret, Shown, Status, Text};
+use super::{KeyRecord, RecordError, Secret, Shown, Status, StoredDigest, Text};
 use crate::realm::key_format::{Fit, FormatError, Matcher};
 use crate::realm::{Configuration, Credential, CredentialKind, MAX_KEY, MAX_PAIR};
 use crate::request::address::AddressSet;
@@ -21,6 +21,8 @@ pub enum Material<'r> {
     },
     /// The SHA-256 of the whole credential; of a pair, that of `id:secret`.
     Sha256(&'r [u8; 32]),
+    /// A digest that a keystore has made.
+    Stored(&'r StoredDigest),
 }
 
 /// A record whose names are resolved. The indices are those of the configuration.
@@ -70,6 +72,7 @@ struct RealmRules<'c> {
     for_key: Only,
     for_pair: Only,
     for_digest: Only,
+    for_stored: Only,
 }
 
 struct CredentialRules<'c> {
@@ -91,6 +94,7 @@ enum Form {
     Key,
     Pair,
     Digest,
+    Stored,
 }
 
 impl Form {
@@ -98,6 +102,7 @@ impl Form {
         match (self, kind) {
             (Self::Key, CredentialKind::Key(_)) | (Self::Pair, CredentialKind::Basic(_)) => true,
             (Self::Digest, CredentialKind::Key(rules) | CredentialKind::Basic(rules)) => rules.sha256,
+            (Self::Stored, CredentialKind::Key(_) | CredentialKind::Basic(_)) => true,
             _ => false,
         }
     }
@@ -106,7 +111,7 @@ impl Form {
         match self {
             Self::Key => "`key`",
             Self::Pair => "`basic`",
-            Self::Digest => "`digest`",
+            Self::Digest | Self::Stored => "`digest`",
         }
     }
 
@@ -115,6 +120,7 @@ impl Form {
             Self::Key => "a credential of kind key",
             Self::Pair => "a credential of kind basic",
             Self::Digest => "a credential of kind key or basic with \"sha256\" in its `digests`",
+            Self::Stored => "a credential of kind key or basic",
         }
     }
 }
@@ -158,6 +164,7 @@ impl<'c> RecordRules<'c> {
                 for_key: only(Form::Key),
                 for_pair: only(Form::Pair),
                 for_digest: only(Form::Digest),
+                for_stored: only(Form::Stored),
                 credentials,
             });
         }
@@ -189,6 +196,10 @@ impl<'c> RecordRules<'c> {
                 Material::Pair { id, secret }
             }
             Secret::Sha256(digest) => Material::Sha256(digest),
+            Secret::Stored(stored) => {
+                rules.check_stored(stored)?;
+                Material::Stored(stored)
+            }
         };
         let rate_limit = match &record.rate_limit {
             None => realm.default_rate_limit,
@@ -239,6 +250,7 @@ impl<'c> RealmRules<'c> {
             Secret::Key(_) => (Form::Key, self.for_key),
             Secret::Pair(_) => (Form::Pair, self.for_pair),
             Secret::Sha256(_) => (Form::Digest, self.for_digest),
+            Secret::Stored(_) => (Form::Stored, self.for_stored),
         };
         let index = match (&record.credential, only) {
             (Some(name), _) => {
@@ -296,6 +308,21 @@ impl<'c> RealmRules<'c> {
 }
 
 impl CredentialRules<'_> {
+    /// That requests come to the same digest as the keystore did.
+    fn check_stored(&self, stored: &StoredDigest) -> Result<(), RecordError> {
+        let (CredentialKind::Key(rules) | CredentialKind::Basic(rules)) = &self.credential.kind else {
+            return Ok(());
+        };
+        if rules.sha256 == stored.sha256 {
+            return Ok(());
+        }
+        let (made, name) = (if stored.sha256 { "with" } else { "without" }, &self.credential.name);
+        Err(RecordError(format!(
+            "the digest was made when credential {name:?} was {made} \"sha256\" in its `digests`, and no request \
+             comes to it now; keep `digests` as it was, or issue the key anew"
+        )))
+    }
+
     fn check_format(
         &self,
         what: &str,

@@ -282,3 +282,27 @@ fn digests_are_taken_where_they_are_allowed() {
     }
     assert!(digest("two", "sha256", &hex).unwrap_err().contains("fits no credential of realm \"two\""));
 }
+
+#[test]
+fn stored_digests_name_their_pepper() {
+    let stored = |digest: &str| {
+        let line = format!(r#"{{"realm":"shop","id":"k","credential":"key","digest":{digest}}}"#);
+        outcome(&line, |key| match key.material {
+            Material::Stored(stored) => (stored.pepper, stored.sha256, stored.digest),
+            _ => panic!("not a stored digest"),
+        })
+    };
+    let hex = "0F".repeat(32);
+    let of = |alg: &str, more: &str| stored(&format!(r#"{{"alg":"{alg}","hex":"{hex}"{more}}}"#));
+    assert!(of("blake3", "").unwrap_err().contains("needs the id of its `pepper`"));
+    assert!(of("sha256", r#","pepper":1"#).unwrap_err().contains("has no `pepper`"));
+    assert!(of("blake2", r#","pepper":1"#).unwrap_err().contains("did you mean \"blake3\"?"));
+    for wrong in ["-1", "4294967296", "1.5", "\"1\"", "null"] {
+        let error = of("blake3", &format!(r#","pepper":{wrong}"#)).unwrap_err();
+        assert!(error.contains("`pepper` is") && error.contains("0 to 4294967295"), "{error}");
+    }
+    let found = [of("blake3", r#","pepper":4294967295"#), of("blake3-sha256", r#","pepper":0"#)];
+    let made = [(u32::MAX, false, [15; 32]), (0, true, [15; 32])];
+    assert_eq!(found.iter().filter(|found| made.iter().any(|made| found.as_ref() == Ok(made))).count(), 1);
+    assert!(found.into_iter().filter_map(Result::err).all(|error| error.contains("no request")));
+}

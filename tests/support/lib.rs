@@ -4,6 +4,7 @@
 pub mod ask;
 pub mod forge;
 pub mod fuzz;
+pub mod postgres;
 
 use keyward::build::{BuildError, Changes, Collection, Source, Stamp};
 use keyward::digest::Digest;

@@ -3,7 +3,10 @@
 mod building;
 mod changing;
 mod deciding;
+mod desk;
+mod importing;
 mod inspecting;
+mod issuing;
 mod publishing;
 mod showing;
 mod signing;
