@@ -6,7 +6,6 @@ use keyward::keyring::KeyringError;
 use keyward::limits::StateError;
 use keyward::realm::ConfigError;
 use keyward::snapshot::SnapshotError;
-use keyward_keystore::{PepperError, StoreError};
 use std::fmt::Display;
 use std::path::Path;
 use std::process::ExitCode;
@@ -86,7 +85,5 @@ data!(
     ConfigError,
     SnapshotError,
     StateError,
-    StoreError,
-    PepperError,
     std::io::Error
 );

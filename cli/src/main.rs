@@ -1,29 +1,19 @@
-//! The command `keyward`: keyrings, snapshots, and what an engine decides from them.
+//! The command `keyward`: keyrings, snapshots, and what an engine decides from them; with the feature `keystore`, which
+//! is on where nothing is said, also keys from their making to their end.
 
-mod audit;
 mod bench;
 mod build;
 mod conformance;
 mod demo;
 mod failure;
-mod init;
 mod inspect;
-mod issuing;
-mod key;
 mod keyring;
-mod maker;
-mod member;
+#[cfg(feature = "keystore")]
+mod keystore;
 mod output;
-mod place;
 mod progress;
-mod publish;
 mod request;
-mod scan;
-mod seal;
-mod status;
 mod table;
-mod tenant;
-mod times;
 mod token;
 mod units;
 mod usage;
@@ -61,16 +51,11 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    Init(init::Arguments),
-    Tenant(tenant::Arguments),
-    Member(member::Arguments),
-    Key(key::Arguments),
-    Audit(audit::Arguments),
+    #[cfg(feature = "keystore")]
+    #[command(flatten)]
+    Keystore(keystore::Command),
     Keyring(keyring::Arguments),
     Build(build::Arguments),
-    Publish(publish::Arguments),
-    Status(status::Arguments),
-    Scan(scan::Arguments),
     Inspect(inspect::Arguments),
     Verify(verify::Arguments),
     Explain(verify::ExplainArguments),
@@ -85,16 +70,10 @@ impl Command {
     /// Does it; `false` where a request was denied or a check failed.
     fn run(&self) -> Result<bool, Failure> {
         match self {
-            Self::Init(arguments) => init::run(arguments),
-            Self::Tenant(arguments) => tenant::run(arguments),
-            Self::Member(arguments) => member::run(arguments),
-            Self::Key(arguments) => key::run(arguments),
-            Self::Audit(arguments) => audit::run(arguments),
+            #[cfg(feature = "keystore")]
+            Self::Keystore(command) => command.run(),
             Self::Keyring(arguments) => keyring::run(arguments),
             Self::Build(arguments) => build::run(arguments),
-            Self::Publish(arguments) => publish::run(arguments),
-            Self::Status(arguments) => status::run(arguments),
-            Self::Scan(arguments) => scan::run(arguments),
             Self::Inspect(arguments) => inspect::run(arguments),
             Self::Verify(arguments) => verify::run(arguments),
             Self::Explain(arguments) => verify::explain(arguments),

@@ -7,6 +7,7 @@
 mod clock;
 mod generations;
 mod report;
+#[cfg(feature = "keystore")]
 mod revoke;
 mod rounds;
 mod threads;
@@ -47,16 +48,9 @@ pub(crate) struct Arguments {
     /// Where the temporary folder is made; the system's own place for it where nothing is said.
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
-    /// Measure instead how long a revoked key goes on: a keystore with that many keys, `keyward publish --watch`, and
-    /// an engine that follows.
-    #[arg(long)]
-    revoke: bool,
-    /// How many keys are revoked, one by one.
-    #[arg(long, value_name = "N", default_value_t = 1000, requires = "revoke")]
-    revocations: u64,
-    /// A database of PostgreSQL to do that in, which must be empty [default: a file].
-    #[arg(long, value_name = "URL", requires = "revoke")]
-    store: Option<String>,
+    #[cfg(feature = "keystore")]
+    #[command(flatten)]
+    revoke: revoke::Arguments,
     /// Print one JSON object.
     #[arg(long)]
     json: bool,
@@ -107,14 +101,9 @@ impl Line {
 
 /// Measures, and prints what came out.
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    if arguments.revoke {
-        return revoke::run(&revoke::Plan {
-            keys: arguments.keys,
-            revocations: arguments.revocations.min(arguments.keys / 2),
-            store: arguments.store.as_deref(),
-            dir: arguments.dir.as_deref(),
-            json: arguments.json,
-        });
+    #[cfg(feature = "keystore")]
+    if arguments.revoke.revoke {
+        return revoke::run(arguments);
     }
     let report = measure(arguments).map_err(Failure::data)?;
     let mut output = io::stdout().lock();

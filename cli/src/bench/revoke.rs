@@ -5,6 +5,7 @@
 
 use super::clock::quantile;
 use crate::failure::Failure;
+use clap::Args;
 use keyward::build::Digests;
 use keyward::engine::{Engine, Options};
 use keyward::keyring::Keyring;
@@ -37,14 +38,26 @@ const PAUSE: Duration = Duration::from_millis(5);
 /// Keys of one transaction, while the keystore is filled.
 const BATCH: usize = 50_000;
 
+/// What is asked for.
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// Measure instead how long a revoked key goes on: a keystore with that many keys, `keyward publish --watch`, and
+    /// an engine that follows.
+    #[arg(long)]
+    pub(super) revoke: bool,
+    /// How many keys are revoked, one by one.
+    #[arg(long, value_name = "N", default_value_t = 1000, requires = "revoke")]
+    revocations: u64,
+    /// A database of PostgreSQL to do that in, which must be empty [default: a file].
+    #[arg(long, value_name = "URL", requires = "revoke")]
+    store: Option<String>,
+}
+
 /// What is measured.
-pub(super) struct Plan<'p> {
-    pub(super) keys: u64,
-    pub(super) revocations: u64,
-    /// A database of PostgreSQL that is empty, in place of a file.
-    pub(super) store: Option<&'p str>,
-    pub(super) dir: Option<&'p Path>,
-    pub(super) json: bool,
+struct Plan<'p> {
+    keys: u64,
+    revocations: u64,
+    store: Option<&'p str>,
 }
 
 /// A process that is ended with this.
@@ -58,8 +71,11 @@ impl Drop for Ended {
 }
 
 /// Measures, and prints what came out.
-pub(super) fn run(plan: &Plan<'_>) -> Result<(), Failure> {
-    let folder = match plan.dir {
+pub(super) fn run(arguments: &super::Arguments) -> Result<(), Failure> {
+    let keys = arguments.keys;
+    let Arguments { revocations, store, .. } = &arguments.revoke;
+    let plan = &Plan { keys, revocations: (*revocations).min(keys / 2), store: store.as_deref() };
+    let folder = match &arguments.dir {
         Some(dir) => tempfile::tempdir_in(dir)?,
         None => tempfile::tempdir()?,
     };
@@ -86,7 +102,7 @@ pub(super) fn run(plan: &Plan<'_>) -> Result<(), Failure> {
         (quantile(&mut times, 0.5), quantile(&mut times, 0.99), quantile(&mut times, 1.0));
     let mut output = std::io::stdout().lock();
     let database = if plan.store.is_some() { "PostgreSQL" } else { "SQLite" };
-    if plan.json {
+    if arguments.json {
         let report = json!({
             "keys": plan.keys, "revocations": plan.revocations, "store": database,
             "first_publication_s": published.as_secs_f64(),

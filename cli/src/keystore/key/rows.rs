@@ -1,7 +1,7 @@
 //! Keys of another system, one after the other: JSON Lines as builds take them, or CSV.
 
 use crate::failure::Failure;
-use crate::times;
+use crate::keystore::times;
 use serde_json::{Map, Value};
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};

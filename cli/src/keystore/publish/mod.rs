@@ -9,8 +9,8 @@ mod summary;
 mod watch;
 
 use crate::failure::Failure;
+use crate::keystore::place::PlaceArguments;
 use crate::output::Output;
-use crate::place::PlaceArguments;
 use crate::units;
 use brake::{Consent, Doubt};
 use clap::Args;

@@ -1,10 +1,10 @@
 //! `keyward audit`: who did what, when and from where.
 
 use crate::failure::Failure;
+use crate::keystore::place::PlaceArguments;
+use crate::keystore::times;
 use crate::output::{Output, visible};
-use crate::place::PlaceArguments;
 use crate::table::Table;
-use crate::times;
 use clap::Args;
 use keyward_keystore::{AuditFilter, AuditRow};
 use serde_json::{Map, Value, json};

@@ -1,7 +1,7 @@
 //! The key that a command is about.
 
 use crate::failure::Failure;
-use crate::place::{ActorArguments, PlaceArguments};
+use crate::keystore::place::{ActorArguments, PlaceArguments};
 use clap::Args;
 use keyward_keystore::{KeyFilter, StoredKey, View};
 

@@ -3,10 +3,10 @@
 use super::create::new_id;
 use super::rows::{Defaults, Row, rows};
 use crate::failure::Failure;
-use crate::issuing;
-use crate::maker::{Made, Maker};
+use crate::keystore::issuing;
+use crate::keystore::maker::{Made, Maker};
+use crate::keystore::place::{ActorArguments, PlaceArguments};
 use crate::output::{Output, visible};
-use crate::place::{ActorArguments, PlaceArguments};
 use clap::{Args, ValueEnum};
 use keyward::realm::Configuration;
 use keyward_keystore::{Change, Entry, StoredKey};

@@ -5,9 +5,9 @@ mod known;
 mod pieces;
 
 use crate::failure::Failure;
+use crate::keystore::place::{KEYRING, PlaceArguments};
+use crate::keystore::publish::Rules;
 use crate::output::{Output, visible};
-use crate::place::{KEYRING, PlaceArguments};
-use crate::publish::Rules;
 use clap::Args;
 use formats::Formats;
 use ignore::WalkBuilder;

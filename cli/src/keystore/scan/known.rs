@@ -2,7 +2,7 @@
 
 use super::formats::Candidate;
 use crate::failure::Failure;
-use crate::publish::Rules;
+use crate::keystore::publish::Rules;
 use keyward::digest::{Digest, DigestKey, sha256};
 use keyward::format::record::NEVER;
 use keyward::keyring::Keyring;

@@ -3,8 +3,8 @@
 use super::find::KeyArguments;
 use super::print::Shown;
 use crate::failure::Failure;
-use crate::place::realm;
-use crate::{issuing, seal};
+use crate::keystore::place::realm;
+use crate::keystore::{issuing, seal};
 use clap::Args;
 use keyward::realm::CredentialKind;
 use keyward::record::Status;

@@ -1,7 +1,7 @@
 //! The snapshot in its place, and the delta beside it.
 
 use super::Fault;
-use crate::publish::hex;
+use crate::keystore::publish::hex;
 use keyward::digest::pepper_check;
 use keyward::keyring::Keyring;
 use keyward::memory::Bytes;

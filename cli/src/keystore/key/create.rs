@@ -2,10 +2,10 @@
 
 use super::print::Shown;
 use crate::failure::Failure;
-use crate::issuing::{self, Wanted};
-use crate::maker::{Made, Maker};
-use crate::place::{ActorArguments, PlaceArguments, realm};
-use crate::times::{self, When};
+use crate::keystore::issuing::{self, Wanted};
+use crate::keystore::maker::{Made, Maker};
+use crate::keystore::place::{ActorArguments, PlaceArguments, realm};
+use crate::keystore::times::{self, When};
 use clap::Args;
 use keyward::realm::{Credential, CredentialKind, Realm};
 use keyward_keystore::{Change, Entry, StoredKey};

@@ -103,7 +103,7 @@ pub(crate) fn check(
     let (Some(most), Some(tenant)) = (realm.issuing.keys_per_tenant, wanted.tenant) else {
         return Ok(());
     };
-    let now = crate::times::now();
+    let now = crate::keystore::times::now();
     let mut standing = view.standing_keys(&realm.name, wanted.credential, tenant, wanted.environment, now)?;
     standing.retain(|id| Some(id.as_str()) != wanted.replaces);
     if (standing.len() as u64) < most {

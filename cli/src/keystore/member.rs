@@ -1,10 +1,10 @@
 //! `keyward member`: who may ask for what, where a realm's rules say that roles count.
 
 use crate::failure::Failure;
-use crate::issuing::check_tenant;
+use crate::keystore::issuing::check_tenant;
+use crate::keystore::place::{ActorArguments, PlaceArguments, realm};
+use crate::keystore::tenant::check_name;
 use crate::output::{Output, visible};
-use crate::place::{ActorArguments, PlaceArguments, realm};
-use crate::tenant::check_name;
 use clap::{Args, Subcommand, ValueEnum};
 use keyward_keystore::{Entry, Role};
 use serde_json::json;

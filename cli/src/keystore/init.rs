@@ -2,8 +2,8 @@
 
 use crate::failure::Failure;
 use crate::keyring;
+use crate::keystore::place::{CONFIGURATION, KEYRING, StoreArguments};
 use crate::output::Output;
-use crate::place::{CONFIGURATION, KEYRING, StoreArguments};
 use clap::{Args, ValueEnum};
 use keyward::keyring::Keyring;
 use keyward::realm::{Configuration, CredentialKind};
@@ -53,11 +53,11 @@ impl Profile {
     const fn text(self) -> &'static str {
         match self {
             Self::Plain => include_str!("init/plain.toml"),
-            Self::Aver => include_str!("../../profiles/aver/keyward.toml"),
-            Self::Billoget => include_str!("../../profiles/billoget/keyward.toml"),
-            Self::Built => include_str!("../../profiles/built/keyward.toml"),
-            Self::Interstellas => include_str!("../../profiles/interstellas/keyward.toml"),
-            Self::Onebalance => include_str!("../../profiles/onebalance/keyward.toml"),
+            Self::Aver => include_str!("../../../profiles/aver/keyward.toml"),
+            Self::Billoget => include_str!("../../../profiles/billoget/keyward.toml"),
+            Self::Built => include_str!("../../../profiles/built/keyward.toml"),
+            Self::Interstellas => include_str!("../../../profiles/interstellas/keyward.toml"),
+            Self::Onebalance => include_str!("../../../profiles/onebalance/keyward.toml"),
         }
     }
 }

@@ -1,11 +1,11 @@
 //! `keyward tenant`: who owns keys.
 
 use crate::failure::Failure;
-use crate::issuing::check_tenant;
+use crate::keystore::issuing::check_tenant;
+use crate::keystore::place::{ActorArguments, PlaceArguments, realm};
+use crate::keystore::times;
 use crate::output::{Output, visible};
-use crate::place::{ActorArguments, PlaceArguments, realm};
 use crate::table::Table;
-use crate::times;
 use clap::{Args, Subcommand};
 use keyward::record::MAX_TENANT;
 use keyward_keystore::{Entry, Tenant, View};

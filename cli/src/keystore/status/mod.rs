@@ -4,9 +4,9 @@ mod in_place;
 mod report;
 
 use crate::failure::Failure;
+use crate::keystore::place::PlaceArguments;
+use crate::keystore::publish::Rules;
 use crate::output::Output;
-use crate::place::PlaceArguments;
-use crate::publish::Rules;
 use clap::Args;
 use in_place::InPlace;
 use keyward::time::Timestamp;
@@ -169,7 +169,7 @@ fn against_rules(
     in_place: Option<&InPlace>,
     faults: &mut Vec<Fault>,
 ) -> Result<(), Failure> {
-    let hash = crate::publish::configuration_hash(rules)?;
+    let hash = crate::keystore::publish::configuration_hash(rules)?;
     if stored.last.as_ref().is_some_and(|last| last.configuration != hash) {
         faults.push(Fault {
             what: "the configuration has changed since it was published".to_owned(),

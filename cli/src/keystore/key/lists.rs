@@ -3,7 +3,7 @@
 use super::change::alter;
 use super::find::KeyArguments;
 use crate::failure::Failure;
-use crate::maker::Maker;
+use crate::keystore::maker::Maker;
 use crate::output::{Output, visible};
 use clap::Args;
 use keyward::record::Status;

@@ -2,10 +2,10 @@
 
 use super::find::KeyArguments;
 use crate::failure::Failure;
+use crate::keystore::place::PlaceArguments;
+use crate::keystore::times::{self, When};
 use crate::output::{Output, visible};
-use crate::place::PlaceArguments;
 use crate::table::Table;
-use crate::times::{self, When};
 use clap::Args;
 use keyward::format::id_place::IdTag;
 use keyward::limits::StateReader;

@@ -2,11 +2,11 @@
 
 use super::find::KeyArguments;
 use crate::failure::Failure;
-use crate::issuing;
-use crate::maker::Maker;
+use crate::keystore::issuing;
+use crate::keystore::maker::Maker;
+use crate::keystore::place::realm;
+use crate::keystore::times::{self, When};
 use crate::output::{Output, visible};
-use crate::place::realm;
-use crate::times::{self, When};
 use clap::Args;
 use keyward::record::Status;
 use keyward_keystore::{Change, Entry, StoredKey};

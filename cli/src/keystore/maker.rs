@@ -1,7 +1,7 @@
 //! From a record with a secret to a key that can be stored: its digest, and nothing of the secret.
 
 use crate::failure::Failure;
-use crate::seal;
+use crate::keystore::seal;
 use keyward::build::Digests;
 use keyward::keyring::Keyring;
 use keyward::realm::{Configuration, CredentialKind, Realm};
