@@ -26,7 +26,7 @@ help: ## Show this list
 
 .PHONY: demo
 demo: ## Five APIs decided from one snapshot of a million keys; needs Rust and nothing else
-	$(CARGO) run --release --locked --package keyward-cli -- demo
+	$(CARGO) run --release --locked --package keyward-cli --no-default-features -- demo
 
 .PHONY: test
 test: setup lint doc deny test-rust test-python test-c test-nginx test-bindings-python test-go asan-nginx fuzz conformance ## Everything that CI checks, in CI's order
