@@ -88,7 +88,7 @@ demo-go: ## Billoget's API on net/http: verified, refused and limited requests, 
 bench-go: ## A check of a key in Go: a map with SHA-256, the C call, the package, and net/http; draws benches/go/comparison.svg
 	scripts/setup.sh go
 	scripts/go.sh
-	cd benches/go && go run -buildvcs=false . -cli "$${CARGO_TARGET_DIR:-$(CURDIR)/target}/release/keyward" -json comparison.json -picture comparison.svg
+	cd benches/go && go run -buildvcs=false -tags keyward_static . -cli "$${CARGO_TARGET_DIR:-$(CURDIR)/target}/release/keyward" -json comparison.json -picture comparison.svg
 
 .PHONY: setup
 setup: ## Install what `make test` needs and this machine lacks (apt-get, and target/tools)

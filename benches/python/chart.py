@@ -42,8 +42,8 @@ def draw(result: dict[str, Any]) -> str:
     if rates:
         top = TOP + (len(costs) + 1) * (BAR + GAP)
         parts += [_look.text(16, top, "Requests a second to FastAPI on one uvicorn", "title"),
-                  _look.text(16, top + 18, "longer is better", "note")]
-        lines = [(words, rates[name], f"{rates[name]:,.0f}" + (f"  (× {rates[name + '_ratio']:.2f})" if name != "plain" else ""))
+                  _look.text(16, top + 18, "longer is better; in brackets the server's processor time of a request", "note")]
+        lines = [(words, rates[name], f"{rates[name]:,.0f}  ({rates[name + '_processor_us']:.0f} µs each)")
                  for name, words in RATES.items()]
         parts += bars(lines, top + BAR + GAP)
     parts += [_look.text(LEFT, height - 14, f"medians of {result['rounds']} rounds, the contenders taking turns", "note"), "</svg>"]

@@ -36,6 +36,7 @@ Exit codes:
 
 Start with:
   keyward demo
+  keyward init shop --profile billoget
   keyward keyring new -o keyring.toml
   keyward build --config keyward.toml --keyring keyring.toml --keys keys.jsonl -o keys.kwd
   keyward inspect keys.kwd
