@@ -128,7 +128,7 @@ func (h *handle) verify(c *call, l *lists, v *Verdict) Status {
 	lengths, texts := l.pointers()
 	status := Status(C.kw_verify(h.address(), C.uint32_t(c.flags), C.uint32_t(c.family), truth(c.hasEnvironment), c.realm, c.method,
 		c.path, c.host, c.peer, c.environment, lengths, texts, C.size_t(c.headers), C.size_t(c.scopes),
-		C.uint64_t(c.seconds), C.uint32_t(c.nanoseconds), (*C.kw_verdict)(unsafe.Pointer(&v.raw))))
+		C.uint64_t(c.seconds), C.uint32_t(c.nanoseconds), truth(c.listScopes), (*C.kw_verdict)(unsafe.Pointer(&v.raw))))
 	runtime.KeepAlive(h)
 	if v.raw.elsewhere != 0 {
 		v.fetch()
@@ -150,7 +150,7 @@ func (h *handle) verifyKeyOf(key string, c *call, l *lists, v *Verdict) Status {
 	lengths, texts := l.pointers()
 	status := Status(C.kw_verify_key_of(h.address(), key, C.uint32_t(c.flags), C.uint32_t(c.family), truth(c.hasEnvironment),
 		c.realm, c.method, c.path, c.host, c.peer, c.environment, lengths, texts, C.size_t(c.headers), C.size_t(c.scopes),
-		C.uint64_t(c.seconds), C.uint32_t(c.nanoseconds), (*C.kw_verdict)(unsafe.Pointer(&v.raw))))
+		C.uint64_t(c.seconds), C.uint32_t(c.nanoseconds), truth(c.listScopes), (*C.kw_verdict)(unsafe.Pointer(&v.raw))))
 	runtime.KeepAlive(h)
 	if v.raw.elsewhere != 0 {
 		v.fetch()
@@ -165,7 +165,7 @@ func (h *handle) issueToken(c *call, l *lists, o *TokenOptions, v *Verdict) (str
 	token := make([]byte, tokenSize)
 	status := C.kw_issue_token(h.engine, C.uint32_t(c.flags), C.uint32_t(c.family), truth(c.hasEnvironment), c.realm, c.method,
 		c.path, c.host, c.peer, c.environment, lengths, texts, C.size_t(c.headers), C.size_t(c.scopes),
-		C.uint64_t(c.seconds), C.uint32_t(c.nanoseconds), o.Credential, o.Kid, o.Subject,
+		C.uint64_t(c.seconds), C.uint32_t(c.nanoseconds), truth(c.listScopes), o.Credential, o.Kid, o.Subject,
 		(*C.kw_verdict)(unsafe.Pointer(&v.raw)), (*C.char)(unsafe.Pointer(&token[0])), C.size_t(len(token)), &length, &said)
 	runtime.KeepAlive(h)
 	if v.raw.elsewhere != 0 {

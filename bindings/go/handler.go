@@ -155,3 +155,11 @@ func Subject(ctx context.Context) string {
 	subject, _ := verdict.Subject()
 	return subject
 }
+
+// Scopes returns all scopes of the key that a [Handler] with [WithListedScopes] let the request in with; nil where there
+// are none, or where they are not known.
+func Scopes(ctx context.Context) []string {
+	verdict, _ := FromContext(ctx)
+	scopes, _ := verdict.Scopes()
+	return scopes
+}

@@ -34,6 +34,7 @@ const (
 	optionClock
 	optionReport
 	optionHide
+	optionListScopes
 )
 
 // WithEnvironment says of which environment keys must be. Without it the realm's hosts say. An environment that the
@@ -42,6 +43,9 @@ func WithEnvironment(name string) Option { return Option{kind: optionEnvironment
 
 // WithScopes names scopes that are needed besides those of the realm's route.
 func WithScopes(scopes ...string) Option { return Option{kind: optionScopes, list: scopes} }
+
+// WithListedScopes has the verdict keep all scopes of the key, for [Verdict.Scopes].
+func WithListedScopes() Option { return Option{kind: optionListScopes} }
 
 // WithTLS says whether the request came over TLS. Without it the request says: r.TLS.
 func WithTLS(is bool) Option { return Option{kind: optionTLS, is: is} }
@@ -94,6 +98,7 @@ type settings struct {
 	hasHost        bool
 	hasTime        bool
 	hide           bool
+	listScopes     bool
 	scopes         []string
 	tlsOf          func(*http.Request) bool
 	method         string
@@ -134,6 +139,8 @@ func settingsOf(options []Option) (s settings) {
 			s.report = o.tell
 		case optionHide:
 			s.hide = true
+		case optionListScopes:
+			s.listScopes = true
 		}
 	}
 	return s

@@ -41,6 +41,7 @@ type call struct {
 	headers, scopes int
 	seconds         uint64
 	nanoseconds     uint32
+	listScopes      bool
 }
 
 // Verify decides a request that net/http received, for a realm of the snapshot. Only verdict.Allowed() lets it in; an
@@ -191,7 +192,7 @@ func (c call) settled(s *settings, r *http.Request, l *lists) (call, Status) {
 	for _, scope := range s.scopes {
 		l.add(scope)
 	}
-	c.scopes = len(s.scopes)
+	c.scopes, c.listScopes = len(s.scopes), s.listScopes
 	if now, known := s.now(); known {
 		seconds := now.Unix()
 		if seconds < 0 {

@@ -29,6 +29,7 @@ typedef struct kw_verdict {
     uint32_t tenant_len;
     uint32_t scope_len;
     uint32_t subject_len;
+    // One more than the bytes of the list; 0: it was not asked for, or there is no room for it.
     uint32_t scopes_len;
     uint8_t has_subject;
     uint8_t challenge;
@@ -53,15 +54,25 @@ static inline char *kw_append(char *text, const char *from, uint32_t length)
     return text + length;
 }
 
-// Moves a verdict to Go's, which is all zeros until here and stays so where it cannot be done.
-static inline int32_t kw_keep(int32_t status, const keyward_verdict *from, kw_verdict *to)
+// The bytes of the longest list of scopes that is kept, and its NUL.
+enum { KW_SCOPES = 16384 };
+
+// Moves a verdict to Go's, which is all zeros until here and stays so where it cannot be done. scopes is the list, of
+// KW_SCOPES bytes, where one was asked for.
+static inline int32_t kw_keep(int32_t status, const keyward_verdict *from, const char *scopes, kw_verdict *to)
 {
+    uint32_t listed = 0;
     size_t length;
     char *text = to->text;
 
     if (status != KEYWARD_OK && status != KEYWARD_E_DENIED && status != KEYWARD_E_TOKEN)
         return status;
     length = (size_t)from->key_id_len + from->environment_len + from->tenant_len + from->scope_len + from->subject_len;
+    // A list that does not fit is told by its length alone.
+    if (scopes != NULL && from->scopes_len < KW_SCOPES)
+        listed = from->scopes_len + 1;
+    if (listed > 0)
+        length += listed - 1;
     if (length > sizeof to->text) {
         text = (char *)malloc(length);
         if (text == NULL)
@@ -69,11 +80,14 @@ static inline int32_t kw_keep(int32_t status, const keyward_verdict *from, kw_ve
         to->elsewhere = (uint64_t)(uintptr_t)text;
     }
     memcpy(to, from, KW_HEAD);
+    to->scopes_len = listed;
     text = kw_append(text, from->key_id, from->key_id_len);
     text = kw_append(text, from->environment, from->environment_len);
     text = kw_append(text, from->tenant, from->tenant_len);
     text = kw_append(text, from->scope, from->scope_len);
-    kw_append(text, from->subject, from->subject_len);
+    text = kw_append(text, from->subject, from->subject_len);
+    if (listed > 0)
+        kw_append(text, scopes, listed - 1);
     return status;
 }
 
@@ -87,16 +101,17 @@ static char *kw_elsewhere(uint64_t address)
 #define KW_REQUEST                                                                                             \
     uint32_t flags, uint32_t family, int has_environment, _GoString_ realm, _GoString_ method,                 \
         _GoString_ path, _GoString_ host, _GoString_ peer, _GoString_ environment, const uint64_t *lengths,    \
-        const char *texts, size_t headers, size_t scopes, uint64_t seconds, uint32_t nanoseconds
+        const char *texts, size_t headers, size_t scopes, uint64_t seconds, uint32_t nanoseconds, int list_scopes
 #define KW_SAME                                                                                                \
     flags, family, has_environment, realm, method, path, host, peer, environment, lengths, texts, headers,     \
-        scopes, seconds, nanoseconds
+        scopes, seconds, nanoseconds, list_scopes
 
 enum { KW_FEW = 64 };
 
 // A request, and the lists that it points to: on C's stack, unless they are long.
 typedef struct kw_frame {
     keyward_request request;
+    int list_scopes;
     keyward_bytes few[KW_FEW];
     keyward_bytes *list;
 } kw_frame;
@@ -106,6 +121,7 @@ static int32_t kw_begin(kw_frame *frame, KW_REQUEST)
     keyward_request *request = &frame->request;
     size_t count = 2 * headers + scopes, at;
 
+    frame->list_scopes = list_scopes;
     frame->list = frame->few;
     if (count > KW_FEW) {
         frame->list = (keyward_bytes *)malloc(count * sizeof *frame->list);
@@ -144,45 +160,69 @@ static void kw_end(kw_frame *frame)
         free(frame->list);
 }
 
+// Decides about a request, or about a key by itself.
+static inline int32_t kw_decide(uintptr_t engine, const keyward_bytes *key, const keyward_request *request, kw_verdict *into)
+{
+    const keyward_engine *asked = (const keyward_engine *)engine;
+    keyward_verdict verdict;
+    int32_t status;
+
+    if (key == NULL)
+        status = keyward_verify(asked, request, sizeof *request, &verdict, sizeof verdict);
+    else
+        status = keyward_verify_key(asked, *key, request, sizeof *request, &verdict, sizeof verdict);
+    return kw_keep(status, &verdict, request->scopes_buffer, into);
+}
+
+// The same with the scopes of the key. Not inlined: a call that does not ask for them needs no room for them.
+__attribute__((noinline)) static int32_t kw_decide_and_list(uintptr_t engine, const keyward_bytes *key, keyward_request *request,
+                                                            kw_verdict *into)
+{
+    char list[KW_SCOPES];
+
+    request->scopes_buffer = list;
+    request->scopes_capacity = sizeof list;
+    return kw_decide(engine, key, request, into);
+}
+
 // An engine is a number in calls that every request makes.
 static int32_t kw_verify(uintptr_t engine, KW_REQUEST, kw_verdict *into)
 {
     kw_frame frame;
-    keyward_verdict verdict;
     int32_t status = kw_begin(&frame, KW_SAME);
 
     if (status != KEYWARD_OK)
         return status;
-    status = keyward_verify((const keyward_engine *)engine, &frame.request, sizeof frame.request, &verdict, sizeof verdict);
+    status = frame.list_scopes ? kw_decide_and_list(engine, NULL, &frame.request, into)
+                               : kw_decide(engine, NULL, &frame.request, into);
     kw_end(&frame);
-    return kw_keep(status, &verdict, into);
+    return status;
 }
 
 static int32_t kw_verify_key(uintptr_t engine, _GoString_ key, uint32_t flags, _GoString_ realm,
                              kw_verdict *into)
 {
+    keyward_bytes bytes = kw_bytes(key);
     keyward_request request;
-    keyward_verdict verdict;
 
     memset(&request, 0, sizeof request);
     request.flags = flags;
     request.realm = kw_bytes(realm);
-    return kw_keep(keyward_verify_key((const keyward_engine *)engine, kw_bytes(key), &request, sizeof request, &verdict,
-                                      sizeof verdict), &verdict, into);
+    return kw_decide(engine, &bytes, &request, into);
 }
 
 static int32_t kw_verify_key_of(uintptr_t engine, _GoString_ key, KW_REQUEST, kw_verdict *into)
 {
+    keyward_bytes bytes = kw_bytes(key);
     kw_frame frame;
-    keyward_verdict verdict;
     int32_t status = kw_begin(&frame, KW_SAME);
 
     if (status != KEYWARD_OK)
         return status;
-    status = keyward_verify_key((const keyward_engine *)engine, kw_bytes(key), &frame.request, sizeof frame.request, &verdict,
-                                sizeof verdict);
+    status = frame.list_scopes ? kw_decide_and_list(engine, &bytes, &frame.request, into)
+                               : kw_decide(engine, &bytes, &frame.request, into);
     kw_end(&frame);
-    return kw_keep(status, &verdict, into);
+    return status;
 }
 
 static int32_t kw_issue_token(const keyward_engine *engine, KW_REQUEST, _GoString_ credential, _GoString_ kid,
@@ -192,18 +232,24 @@ static int32_t kw_issue_token(const keyward_engine *engine, KW_REQUEST, _GoStrin
     kw_frame frame;
     keyward_verdict verdict;
     keyward_token_options options;
+    char list[KW_SCOPES];
     int32_t status = kw_begin(&frame, KW_SAME);
 
     if (status != KEYWARD_OK)
         return status;
+    if (frame.list_scopes) {
+        frame.request.scopes_buffer = list;
+        frame.request.scopes_capacity = sizeof list;
+    }
     memset(&options, 0, sizeof options);
     options.credential = kw_bytes(credential);
     options.kid = kw_bytes(kid);
     options.subject = kw_bytes(subject);
     status = keyward_issue_token(engine, &frame.request, sizeof frame.request, &options, sizeof options, &verdict,
                                  sizeof verdict, token, capacity, length, error, sizeof *error);
+    status = kw_keep(status, &verdict, frame.request.scopes_buffer, into);
     kw_end(&frame);
-    return kw_keep(status, &verdict, into);
+    return status;
 }
 
 // Where the parts of an answer stand in the buffer, and -1 for the length of what is not there.

@@ -1,6 +1,9 @@
 package keyward
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // textRoom is how many bytes of texts stand in a Verdict itself. The ids, tenants and environments of most APIs fit;
 // longer ones are allocated.
@@ -12,15 +15,16 @@ const allow = 1802960897
 // raw is what the C side fills in: kw_verdict in shim.h, field by field. It has no pointers, so that it may be
 // handed to C where it stands.
 type raw struct {
-	decision         uint32
-	reason           uint32
-	generation       uint64
-	retryAfter       uint64
-	keyIDLen         uint32
-	environmentLen   uint32
-	tenantLen        uint32
-	scopeLen         uint32
-	subjectLen       uint32
+	decision       uint32
+	reason         uint32
+	generation     uint64
+	retryAfter     uint64
+	keyIDLen       uint32
+	environmentLen uint32
+	tenantLen      uint32
+	scopeLen       uint32
+	subjectLen     uint32
+	// One more than the bytes of the list; 0: there is none.
 	scopesLen        uint32
 	hasSubject       uint8
 	challenge        uint8
@@ -89,6 +93,20 @@ func (v Verdict) Subject() (subject string, known bool) {
 	return v.part(at, v.raw.subjectLen), v.raw.hasSubject != 0
 }
 
+// Scopes is all scopes of the key, in no order that means anything, and whether they are known: only where the call had
+// [WithListedScopes], since the engine tells them while it decides, and where they have no more than 16,383 bytes
+// together, with a space between each two. There are none where there is no KeyID.
+//
+// The verdict has its own copy: they stay what they were when the request was decided, whatever a Reload brings, and
+// after Close. The slice is the caller's, made anew by each call.
+func (v Verdict) Scopes() (scopes []string, known bool) {
+	if v.raw.scopesLen <= 1 {
+		return nil, v.raw.scopesLen == 1
+	}
+	at := v.raw.keyIDLen + v.raw.environmentLen + v.raw.tenantLen + v.raw.scopeLen + v.raw.subjectLen
+	return strings.Split(v.part(at, v.raw.scopesLen-1), " "), true
+}
+
 // String is for logs: the decision, the reason, and the id of the key. It holds no secret.
 func (v Verdict) String() string {
 	text := "deny " + v.Reason().String()
@@ -112,5 +130,9 @@ func (v *Verdict) part(at, length uint32) string {
 }
 
 func (v *Verdict) textLen() uint32 {
-	return v.raw.keyIDLen + v.raw.environmentLen + v.raw.tenantLen + v.raw.scopeLen + v.raw.subjectLen
+	length := v.raw.keyIDLen + v.raw.environmentLen + v.raw.tenantLen + v.raw.scopeLen + v.raw.subjectLen
+	if v.raw.scopesLen > 0 {
+		length += v.raw.scopesLen - 1
+	}
+	return length
 }

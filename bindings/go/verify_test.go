@@ -351,6 +351,12 @@ func TestNoAllocation(t *testing.T) {
 		"Verify with": func() (keyward.Verdict, error) {
 			return engine.Verify(typical, "shop", keyward.WithEnvironment("live"), keyward.WithScopes("orders:read"), keyward.WithPeer("203.0.113.1"))
 		},
+		"VerifyKey that lists": func() (keyward.Verdict, error) {
+			return engine.VerifyKey("shop", readerKey, keyward.WithListedScopes())
+		},
+		"Verify that lists": func() (keyward.Verdict, error) {
+			return engine.Verify(typical, "shop", keyward.WithListedScopes())
+		},
 	} {
 		average := testing.AllocsPerRun(1000, func() {
 			if verdict, err := verify(); err != nil || !verdict.Allowed() {

@@ -109,6 +109,13 @@ class Readmes(unittest.TestCase):
             self.assertEqual(["cargo install --locked --path ../../cli", "python3 -m venv venv && . venv/bin/activate",
                               "pip install ../../bindings/python -r requirements.txt"], install.splitlines())
 
+    def test_the_overview_starts_them_in_the_same_way(self) -> None:
+        text = (ROOT / "examples/README.md").read_text()
+        rows = {name: row for name, row in re.findall(r"^\| \[.*?\]\((.*?)/README\.md\)(.*)$", text, re.MULTILINE)}
+        self.assertEqual(sorted(path.parent.name for path in (ROOT / "examples").glob("*/README.md")), sorted(rows))
+        for name, row in rows.items():
+            self.assertIn(f"| `{read(ROOT / 'examples' / name / 'README.md').serve}` |", row)
+
 
 class Documented(unittest.TestCase):
     """Every call of an API's page against its server, with curl, over TLS and without."""

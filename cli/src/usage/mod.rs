@@ -1,4 +1,4 @@
-//! `keyward usage`: what a state file has counted.
+//! `keyward usage`: what a state file has counted, and what was served last.
 
 mod prometheus;
 
@@ -6,14 +6,14 @@ use crate::failure::Failure;
 use crate::output::{Output, visible};
 use crate::table::Table;
 use clap::{Args, ValueEnum};
-use keyward::limits::{Counts, KeyUsage, StateReader};
+use keyward::limits::{Counts, KeyUsage, Mark, StateReader};
 use keyward::reason::Reason;
 use serde_json::{Map, Value, json};
 use std::cmp::Reverse;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-/// Show what a state file has counted: requests, denials by reason and last use of each key
+/// Show what a state file has: requests, denials by reason and last use of each key, generations served
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
@@ -78,6 +78,8 @@ struct Report {
     displaced_limits: u64,
     counts: Counts,
     keys: Vec<KeyUsage>,
+    /// What was served last of each realm.
+    served: Vec<(String, Mark)>,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<bool, Failure> {
@@ -134,6 +136,8 @@ impl Report {
                 .then_with(|| a.tag.number().cmp(&b.tag.number()))
         });
         keys.truncate(arguments.top.unwrap_or(usize::MAX));
+        let mut served = state.marks();
+        served.retain(|(realm, _)| of_realm(realm));
         Self {
             created: state.created(),
             slots: state.slots(),
@@ -142,6 +146,7 @@ impl Report {
             displaced_limits: state.displaced_limits(),
             counts,
             keys,
+            served,
         }
     }
 
@@ -172,6 +177,11 @@ impl Report {
         }
         writeln!(output)?;
         table.write(output, "")?;
+        self.write_keys(output)?;
+        self.write_served(output)
+    }
+
+    fn write_keys(&self, output: &mut impl Write) -> io::Result<()> {
         if self.keys.is_empty() {
             return Ok(());
         }
@@ -188,6 +198,19 @@ impl Report {
                 key.last_use.to_string(),
                 denials(key).map(|(name, count)| format!("{name} {count}")).collect::<Vec<_>>().join(", "),
             ]);
+        }
+        writeln!(output)?;
+        table.write(output, "")
+    }
+
+    fn write_served(&self, output: &mut impl Write) -> io::Result<()> {
+        if self.served.is_empty() {
+            return Ok(());
+        }
+        let mut table = Table::right(&[1, 2]);
+        table.row(["realm", "generation served", "times moved back"]);
+        for (realm, mark) in &self.served {
+            table.row([visible(realm), mark.generation.to_string(), mark.moves_back.to_string()]);
         }
         writeln!(output)?;
         table.write(output, "")
@@ -216,6 +239,9 @@ impl Report {
                 "last_use": key.last_use,
             })
         });
+        let served = self.served.iter().map(|(realm, mark)| {
+            json!({ "realm": realm, "generation": mark.generation, "moves_back": mark.moves_back })
+        });
         json!({
             "created": self.created,
             "slots": self.slots,
@@ -225,6 +251,7 @@ impl Report {
             "requests": self.counts.requests(),
             "realms": realms.collect::<Vec<_>>(),
             "keys": keys.collect::<Vec<_>>(),
+            "served": served.collect::<Vec<_>>(),
         })
     }
 }

@@ -51,6 +51,21 @@ impl Report {
         for (key, id) in self.keys.iter().zip(&ids) {
             writeln!(output, "{name}{{{id}}} {}", key.last_use)?;
         }
+        let name = "keyward_served_generation";
+        head(
+            output,
+            name,
+            "gauge",
+            "The generation of a realm that was served last; no older one is served.",
+        )?;
+        for (realm, mark) in &self.served {
+            writeln!(output, "{name}{{realm=\"{}\"}} {}", label(realm), mark.generation)?;
+        }
+        let name = "keyward_served_moves_back_total";
+        head(output, name, "counter", "Times that an engine was told to go back to an older generation.")?;
+        for (realm, mark) in &self.served {
+            writeln!(output, "{name}{{realm=\"{}\"}} {}", label(realm), mark.moves_back)?;
+        }
         let numbers = [
             (
                 "keyward_state_created_timestamp_seconds",

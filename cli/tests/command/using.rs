@@ -105,6 +105,53 @@ fn programs_get_every_number() {
 }
 
 #[test]
+fn what_was_served_last_is_told() {
+    let shop = counted();
+    let open = |going_back| {
+        let keyring = Keyring::load(&shop.path("keyring.toml")).unwrap();
+        let options = Options { state: Some(shop.path("state")), going_back, ..Options::default() };
+        Engine::open(&shop.path("keys.kwd"), keyring, options)
+    };
+    let told = |more: &[&str]| {
+        let output = shop.command(["usage", "state"]).args(more).output().unwrap();
+        assert_code(&output, 0);
+        output
+    };
+    let is_told = |generation: u64, moves_back: u64| {
+        let report = json(&told(&["--json"]));
+        let mark = value!({"realm": "shop", "generation": generation, "moves_back": moves_back});
+        assert_eq!(report["served"], value!([mark]));
+        let text = stdout(&told(&["--prometheus"]));
+        for line in [
+            format!("keyward_served_generation{{realm=\"shop\"}} {generation}"),
+            format!("keyward_served_moves_back_total{{realm=\"shop\"}} {moves_back}"),
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line} is not in {text}");
+        }
+        // The last section, behind the keys.
+        let text = stdout(&told(&[]));
+        let [.., "", heading, row] = *text.lines().collect::<Vec<_>>() else { panic!("{text}") };
+        assert_eq!(heading, "realm  generation served  times moved back", "{text}");
+        let row: Vec<&str> = row.split_whitespace().collect();
+        assert_eq!(row, ["shop", &generation.to_string(), &moves_back.to_string()], "{text}");
+    };
+    is_told(1, 0);
+    assert_code(&shop.build([]), 0);
+    is_told(1, 0);
+    drop(open(false).unwrap());
+    is_told(2, 0);
+    assert_code(&shop.build(["--generation", "1", "--going-back"]), 0);
+    assert!(open(false).is_err());
+    is_told(2, 0);
+    drop(open(true).unwrap());
+    is_told(1, 1);
+    // Also where no key is shown; but of no realm that was not asked for.
+    assert!(stdout(&told(&["--id", "nobody"])).contains("times moved back"));
+    assert!(!stdout(&told(&["--realm", "other"])).contains("times moved back"));
+    assert_eq!(json(&told(&["--realm", "other", "--json"]))["served"], value!([]));
+}
+
+#[test]
 fn prometheus_can_read_it() {
     let shop = counted();
     let output = shop.run(["usage", "state", "--prometheus"]);
@@ -121,6 +168,11 @@ fn prometheus_can_read_it() {
         "keyward_key_last_use_timestamp_seconds{realm=\"shop\",key_id=\"gone\"} 1764000000",
         "keyward_state_keys 4",
         "keyward_state_displaced_total 0",
+        "# HELP keyward_served_generation The generation of a realm that was served last; no older one is served.",
+        "# TYPE keyward_served_generation gauge",
+        "keyward_served_generation{realm=\"shop\"} 1",
+        "# TYPE keyward_served_moves_back_total counter",
+        "keyward_served_moves_back_total{realm=\"shop\"} 0",
     ] {
         assert!(text.lines().any(|found| found == line), "{line} is not in {text}");
     }
@@ -140,7 +192,7 @@ fn prometheus_can_read_it() {
             assert!(line.rsplit(' ').next().unwrap().parse::<u64>().is_ok(), "{line}");
         }
     }
-    assert_eq!(seen.len(), 9);
+    assert_eq!(seen.len(), 11);
     assert_code(&shop.run(["usage", "state", "--prometheus", "--json"]), 2);
 }
 
