@@ -17,6 +17,9 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How often a waiting publisher looks. A look is one read of a page in memory.
 const LOOK: Duration = Duration::from_millis(5);
+/// Memory for pages, in KiB. Digests go to random places of their index: with SQLite's 2 MB an import of millions reads
+/// and writes it over and over.
+const CACHE: i64 = 128 << 10;
 /// "kwds": what `file` and the like know such a file by.
 const APPLICATION: i32 = 0x6b77_6473;
 
@@ -58,6 +61,7 @@ impl Sqlite {
         connection.pragma_update(None, "synchronous", "full")?;
         connection.pragma_update(None, "foreign_keys", true)?;
         connection.pragma_update(None, "trusted_schema", false)?;
+        connection.pragma_update(None, "cache_size", -CACHE)?;
         let application: i32 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
         let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
         match application {
