@@ -121,7 +121,7 @@ fn wrong_command_lines_end_with_two_and_repeat_no_secret() {
         2,
         "Unix seconds",
     );
-    assert_refused(&shop.run(["publish"]), 2, "publish");
+    assert_refused(&shop.run(["pubish"]), 2, "publish");
     assert_refused(&shop.ask("verify", ["-H", "@nothing.txt"]), 3, "nothing.txt");
 }
 
