@@ -104,6 +104,7 @@ lint: ## Check formatting and lints
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 	$(CARGO) clippy --locked --package keyward --lib --no-default-features -- -D warnings
 	$(CARGO) clippy --locked --package keyward --lib --no-default-features --features capi -- -D warnings
+	$(CARGO) clippy --locked --package keyward-cli --no-default-features -- -D warnings
 
 .PHONY: doc
 doc: ## Build the documentation; a warning is an error
