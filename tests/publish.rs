@@ -13,6 +13,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+/// What a publisher may leave behind, for a full snapshot and for a delta.
+const TEMPORARY: [&str; 2] = [".keys.kwd.tmp", ".keys.kwd.delta.tmp"];
+
 /// A folder of the test's own, empty.
 fn folder(name: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
@@ -147,10 +150,12 @@ fn kill_and_look(test: &str, name: &str, publish: impl Fn(&Path) -> Result<Publi
     publish(&path).expect("nothing stands there");
     let (mut before, mut left_behind) = (opens(&path), 0);
     let first = before;
-    // When the temporary file was made, which tells it from one that was left behind before.
+    // When the temporary files were made, which tells them from those that were left behind before.
     let made = || {
-        let found = fs::metadata(folder.join(".keys.kwd.tmp")).ok()?;
-        Some((found.ino(), found.ctime(), found.ctime_nsec()))
+        TEMPORARY.map(|name| {
+            let found = fs::metadata(folder.join(name)).ok()?;
+            Some((found.ino(), found.ctime(), found.ctime_nsec()))
+        })
     };
     for kills in 0..200 {
         let left = made();
@@ -161,18 +166,19 @@ fn kill_and_look(test: &str, name: &str, publish: impl Fn(&Path) -> Result<Publi
             .expect("it is this program");
         // From the first sign of life on, at another moment each time.
         let started = Instant::now();
-        let alive = || made().is_some_and(|made| Some(made) != left) || opens(&path) > before;
+        let alive = || made() != left || opens(&path) > before;
         while !alive() {
             assert!(started.elapsed() < Duration::from_secs(60), "the publisher does nothing");
         }
         std::thread::sleep(Duration::from_micros(kills * 97 % 5000));
         kill(child);
-        left_behind += usize::from(folder.join(".keys.kwd.tmp").exists());
+        left_behind += usize::from(TEMPORARY.iter().any(|name| folder.join(name).exists()));
         let generation = opens(&path);
         assert!(generation >= before, "{generation} after {before}");
         before = generation;
         assert!(names(&folder).iter().all(|name| {
-            [".keys.kwd.lock", ".keys.kwd.tmp", "keys.kwd", "keys.kwd.delta"].contains(&&**name)
+            TEMPORARY.contains(&&**name)
+                || [".keys.kwd.lock", "keys.kwd", "keys.kwd.delta"].contains(&&**name)
         }));
     }
     assert!(
@@ -204,6 +210,9 @@ fn no_room_leaves_the_old_one() {
             format!("{}{}", String::from_utf8_lossy(&ended.stdout), String::from_utf8_lossy(&ended.stderr));
         assert!(!ended.status.success() && said.contains("refused: "), "{blocks} blocks: {said}");
         assert_eq!(names(&folder), [".keys.kwd.lock", "keys.kwd"]);
+        // Whoever can open the lock can hold it.
+        let lock = fs::metadata(folder.join(".keys.kwd.lock")).expect("it stays");
+        assert_eq!(lock.mode() & 0o077, 0);
         assert!(fs::read(&path).is_ok_and(|now| now == bytes));
     }
     let ended = again("no_room_leaves_the_old_one", &path, 1, "").output().expect("it is this program");

@@ -5,8 +5,7 @@ use keyward::engine::{Engine, Options};
 use keyward::keyring::Keyring;
 use keyward::realm::Configuration;
 use keyward::record::{KeyRecord, RecordRules, StoredDigest};
-use keyward::request::Request;
-use keyward_testkit::{CONFIGURATION, GOOD, KEYRING, KEYS, NOW};
+use keyward_testkit::{CONFIGURATION, GOOD, KEYRING, KEYS, request};
 use std::io::Cursor;
 use std::path::Path;
 
@@ -62,12 +61,7 @@ fn digests_of_two_peppers_are_found_alike() {
     std::fs::write(&path, build(&keyring, &stored(&keyring, [1, 7])).unwrap()).unwrap();
     let engine = Engine::open(&path, two_peppers(), Options::default()).unwrap();
     for (realm, headers) in GOOD {
-        let request = Request {
-            tls: true,
-            now: Some(keyward::time::Timestamp::from_seconds(NOW)),
-            ..Request::new(realm, headers)
-        };
-        let verdict = engine.verify(&request);
+        let verdict = engine.verify(&request(realm, headers));
         assert_ne!(verdict.reason(), keyward::reason::Reason::UnknownKey, "{headers:?}");
         assert!(verdict.key_id().is_some(), "{headers:?}: {:?}", verdict.reason());
     }

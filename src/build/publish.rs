@@ -12,7 +12,7 @@ use crate::snapshot::{Check, Delta, Snapshot, delta_path};
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Read};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use thiserror::Error;
 
@@ -158,7 +158,8 @@ impl Publisher {
             directory.join(sibling)
         };
         let lock_path = sibling(".lock");
-        let lock = OpenOptions::new().create(true).truncate(false).write(true).open(&lock_path);
+        // Whoever can read the file can hold a lock on it: nobody else may.
+        let lock = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&lock_path);
         let lock = lock.map_err(io_error(&lock_path))?;
         match lock.try_lock() {
             Ok(()) => {}

@@ -283,7 +283,10 @@ impl KeyFormat {
     /// cannot be used, or where it names an environment and none is given.
     pub fn compose(&self, environment: Option<&str>, secret: &str) -> Option<String> {
         let template = Template::parse(&self.template).ok()?;
-        let mut credential = template.before.to_owned();
+        // All its room at once: a secret that is moved leaves a copy behind.
+        let room = self.template.len() + environment.map_or(0, str::len) + secret.len() + CHECKSUM_LENGTH;
+        let mut credential = String::with_capacity(room);
+        credential.push_str(template.before);
         match template.order {
             Order::SecretOnly => credential.push_str(secret),
             Order::EnvironmentFirst { between } => {

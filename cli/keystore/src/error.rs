@@ -55,6 +55,12 @@ pub enum StoreError {
     /// TLS cannot be used.
     #[error("TLS to the keystore: {0}")]
     Tls(String),
+    /// The file that was open is not the one of that name any more.
+    #[error("{place}: another file was put in the keystore's place")]
+    Replaced {
+        /// Where.
+        place: String,
+    },
     /// The file cannot be made.
     #[error("{path}: {error}", path = path.display())]
     File {
@@ -87,7 +93,7 @@ impl StoreError {
     /// Whether it may go well when it is tried again with a new connection.
     pub fn is_lost_connection(&self) -> bool {
         match self {
-            Self::Unreachable(_) => true,
+            Self::Unreachable(_) | Self::Replaced { .. } => true,
             Self::Commit(error) => error.is_lost_connection(),
             _ => false,
         }

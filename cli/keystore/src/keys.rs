@@ -299,7 +299,8 @@ impl View<'_> {
         let now = conditions.value(now);
         conditions.add(format!("status <> 'revoked' AND (expires_at IS NULL OR expires_at > {now})"));
         conditions.add(
-            "NOT EXISTS (SELECT 1 FROM api_key next WHERE next.realm = api_key.realm AND next.replaces = api_key.id)"
+            "NOT EXISTS (SELECT 1 FROM api_key next WHERE next.realm = api_key.realm AND next.replaces = api_key.id \
+             AND next.status <> 'revoked')"
                 .to_owned(),
         );
         let sql = format!("SELECT id FROM api_key{conditions} ORDER BY id");

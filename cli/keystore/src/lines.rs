@@ -1,6 +1,7 @@
 //! Keys as the lines that a snapshot is built from.
 
 use crate::StoredKey;
+use keyward::record::Status;
 use serde::Serialize;
 use std::fmt::Write as _;
 use std::io;
@@ -53,6 +54,8 @@ impl StoredKey {
             let _ = write!(hex, "{byte:02x}");
         }
         let alg = if self.sha256 { "blake3-sha256" } else { "blake3" };
+        // Of a revoked key these count for nothing, and must not keep it from being published as revoked.
+        let counts = self.status != Status::Revoked;
         let line = Line {
             realm: &self.realm,
             id: &self.id,
@@ -63,9 +66,9 @@ impl StoredKey {
             status: self.status.name(),
             scopes: &self.scopes,
             allow_ips: &self.allow_ips,
-            rate_limit: self.rate_limit.as_deref(),
-            not_before: self.not_before,
-            expires_at: self.expires_at,
+            rate_limit: self.rate_limit.as_deref().filter(|_| counts),
+            not_before: self.not_before.filter(|_| counts),
+            expires_at: self.expires_at.filter(|_| counts),
         };
         Ok(serde_json::to_writer(output, &line)?)
     }

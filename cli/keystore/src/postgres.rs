@@ -62,7 +62,9 @@ impl Postgres {
         config.application_name("keyward");
         let local =
             config.get_hosts().iter().all(is_local) && config.get_hostaddrs().iter().all(IpAddr::is_loopback);
-        if !url.contains("sslmode") {
+        // `prefer`, which is what is meant where nothing is said, goes on in plain text where somebody on the way asks
+        // for it.
+        if config.get_ssl_mode() == SslMode::Prefer {
             config.ssl_mode(if local { SslMode::Disable } else { SslMode::Require });
         }
         let mut client = match config.get_ssl_mode() {

@@ -8,7 +8,7 @@ use serde_json::{Map, Value as Json};
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::ErrorKind;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -33,6 +33,8 @@ pub(crate) struct Sqlite {
     /// What `PRAGMA data_version` last said.
     seen: i64,
     path: PathBuf,
+    /// Device and inode of the file that is open.
+    file: (u64, u64),
     /// A locked file beside it, for as long as this one publishes.
     publisher: Option<File>,
 }
@@ -52,6 +54,7 @@ impl Sqlite {
         if !path.exists() {
             return Err(StoreError::Missing { place: path.display().to_string() });
         }
+        let file = identity(path)?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(path, flags)?;
         connection.busy_timeout(PATIENCE)?;
@@ -69,7 +72,7 @@ impl Sqlite {
             0 if tables == 0 => connection.pragma_update(None, "application_id", APPLICATION)?,
             _ => return Err(StoreError::Foreign { place: path.display().to_string() }),
         }
-        let mut session = Self { connection, seen: 0, path: path.to_owned(), publisher: None };
+        let mut session = Self { connection, seen: 0, path: path.to_owned(), file, publisher: None };
         session.seen = session.data_version()?;
         Ok(session)
     }
@@ -77,6 +80,12 @@ impl Sqlite {
     fn data_version(&self) -> Result<i64, StoreError> {
         Ok(self.connection.pragma_query_value(None, "data_version", |row| row.get(0))?)
     }
+}
+
+/// What tells a file from another in its place.
+fn identity(path: &Path) -> Result<(u64, u64), StoreError> {
+    let found = std::fs::metadata(path).map_err(|error| StoreError::File { path: path.to_owned(), error })?;
+    Ok((found.dev(), found.ino()))
 }
 
 impl ToSql for Value {
@@ -158,6 +167,9 @@ impl Session for Sqlite {
     }
 
     fn wait(&mut self, most: Duration) -> Result<(), StoreError> {
+        if identity(&self.path)? != self.file {
+            return Err(StoreError::Replaced { place: self.path.display().to_string() });
+        }
         let end = Instant::now() + most;
         loop {
             let version = self.data_version()?;

@@ -1,7 +1,7 @@
 //! `keyward member`: who may ask for what, where a realm's rules say that roles count.
 
 use crate::failure::Failure;
-use crate::keystore::issuing::check_tenant;
+use crate::keystore::issuing::{check_member, check_tenant};
 use crate::keystore::place::{ActorArguments, PlaceArguments, realm};
 use crate::keystore::tenant::check_name;
 use crate::output::{Output, visible};
@@ -77,6 +77,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool, Failure> {
     check_name("a member", member, MAX_MEMBER)?;
     arguments.place.open()?.change(&arguments.actor.actor(), |change| {
         check_tenant(change, realm, tenant)?;
+        let actor = change.actor().clone();
+        if check_member(change, realm, Some(tenant), &actor)?.is_some_and(|role| role != Role::Owner) {
+            return Err(Failure::check(format_args!("members of tenant {tenant:?} are added by its owners")));
+        }
         let before = change.role(&realm.name, tenant, member)?;
         if before == Some(role) {
             return Ok(());

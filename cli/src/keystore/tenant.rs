@@ -109,6 +109,11 @@ fn approve(arguments: &TenantArguments) -> Result<bool, Failure> {
     let name = &arguments.tenant;
     let approved = arguments.place.open()?.change(&arguments.actor.actor(), |change| {
         check_tenant(change, realm, name)?;
+        if change.actor().member().is_some() {
+            return Err(Failure::check(
+                "a tenant is approved by those who run the service, and not by its members (--as)",
+            ));
+        }
         let tenant = change.tenant(&realm.name, name)?;
         if tenant.is_some_and(|tenant| tenant.approved_at.is_some()) {
             return Ok(false);

@@ -10,5 +10,6 @@ mod issuing;
 mod publishing;
 mod showing;
 mod signing;
+mod slips;
 mod support;
 mod using;

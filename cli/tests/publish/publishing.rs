@@ -18,6 +18,8 @@ on_both!(
     replaced_snapshots_are_kept_and_cleaned_up,
     a_changed_configuration_is_published_in_full,
     a_new_signing_key_is_published_in_full,
+    a_pepper_that_nothing_uses_yet_changes_nothing,
+    a_file_that_is_no_snapshot_is_not_replaced,
 );
 
 fn a_change_becomes_a_delta_and_many_a_full_snapshot(kind: Kind) {
@@ -78,6 +80,11 @@ fn many_revocations_are_held_back(kind: Kind) {
     assert_refused(&house.publish([]), 1, "--yes");
     assert_code(&house.publish(["--yes"]), 0);
     assert_eq!(History::default().check(&house), 3);
+    // Keys that were dead before make nothing of it smaller.
+    house.add(&mut store, 200..225);
+    assert_code(&house.publish([]), 0);
+    house.revoke(&mut store, 200..225).unwrap();
+    assert_refused(&house.publish([]), 1, "of 25 published keys 25 would be revoked");
 }
 
 fn a_snapshot_of_somebody_else_is_not_replaced_in_passing(kind: Kind) {
@@ -197,4 +204,30 @@ fn a_new_signing_key_is_published_in_full(kind: Kind) {
     assert!(!opens());
     assert_eq!(json(&house.publish(["--json"]))["generation"], 4);
     assert!(opens());
+    // One more beside it signs as well, so that servers may follow one after the other.
+    sign(&format!("{one}{other}"));
+    assert_eq!(json(&house.publish(["--json"]))["generation"], 5);
+    sign(&one);
+    assert!(opens());
+}
+
+fn a_pepper_that_nothing_uses_yet_changes_nothing(kind: Kind) {
+    let house = House::published(kind, MANY);
+    let keyring = fs::read_to_string(house.path("keyring.toml")).unwrap();
+    let another = keyring.replace("id = 1", "id = 2").replace("1011", "aabb");
+    fs::write(house.path("keyring.toml"), format!("{keyring}{another}")).unwrap();
+    let published = json(&house.publish(["--max-age", "1h", "--json"]));
+    assert_eq!((&published["generation"], &published["base"]), (&2.into(), &1.into()));
+    assert_eq!(History::default().check(&house), 2);
+}
+
+fn a_file_that_is_no_snapshot_is_not_replaced(kind: Kind) {
+    let house = House::published(kind, 5);
+    let notes = house.path("notes.txt");
+    let text = "what to buy, and a good deal more than that\n".repeat(200);
+    fs::write(&notes, &text).unwrap();
+    for more in [&["publish", "-o"][..], &["publish", "--yes", "--full", "-o"]] {
+        assert_refused(&house.run(&[more, &[notes.to_str().unwrap()]].concat()), 3, "notes.txt");
+    }
+    assert_eq!(fs::read_to_string(&notes).unwrap(), text);
 }

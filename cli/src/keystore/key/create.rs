@@ -109,17 +109,21 @@ impl Secret {
 pub(super) fn line(mut members: Map<String, Value>, secret: &Secret) -> Zeroizing<Vec<u8>> {
     members.retain(|_, value| !value.is_null());
     // Put in as text, so that the secret is in no value that is not wiped.
-    let mut text = Zeroizing::new(Vec::with_capacity(4096 + secret.secret.len() * 6));
     let rest = Value::Object(members).to_string();
-    let quoted = |text: &str| Zeroizing::new(Value::from(text).to_string());
+    let login = secret.login.as_ref().map_or(0, String::len);
+    // All its room at once, so that nothing is left behind where it grows: six bytes for one that is escaped.
+    let mut text = Zeroizing::new(Vec::with_capacity(rest.len() + 64 + (login + secret.secret.len()) * 6));
     text.extend(rest.strip_suffix('}').unwrap_or(&rest).bytes());
     match &secret.login {
-        None => text.extend([",\"key\":", &quoted(&secret.secret)].concat().bytes()),
+        None => text.extend(b",\"key\":"),
         Some(login) => {
             text.extend(format!(",\"basic\":{{\"id\":{},\"secret\":", Value::from(login.as_str())).bytes());
-            text.extend(quoted(&secret.secret).bytes());
-            text.push(b'}');
         }
+    }
+    // Memory takes every byte.
+    let _ = serde_json::to_writer(&mut *text, secret.secret.as_str());
+    if secret.login.is_some() {
+        text.push(b'}');
     }
     text.push(b'}');
     text

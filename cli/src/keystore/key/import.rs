@@ -247,6 +247,8 @@ impl<'i> Import<'i, '_> {
     fn rule_against(&mut self, made: &Made<'_>) -> Result<Option<String>, Failure> {
         let (key, realm) = (&made.key, made.realm);
         let (tenant, environment) = (key.tenant.as_deref(), key.environment.as_deref());
+        let actor = self.change.actor().clone();
+        issuing::check_member(self.change, realm, tenant, &actor)?;
         if let Some(tenant) = tenant
             && self.change.tenant(&key.realm, tenant)?.is_none()
         {

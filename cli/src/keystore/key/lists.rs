@@ -101,6 +101,11 @@ fn change(
         }
         let before = of(key).clone();
         now_has = list.apply(&before)?;
+        if now_has.is_empty() && !before.is_empty() && !list.none && name == "allow_ips" {
+            return Err(Failure::check(
+                "no address would be left, and then the key may be used from anywhere: --none says so",
+            ));
+        }
         if now_has == before {
             return Ok(None);
         }

@@ -70,6 +70,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<bool, Failure> {
                 let before = old.expires_at;
                 let until = before.map_or(until, |end| end.min(until));
                 old.expires_at = Some(until);
+                // A key that no snapshot can have would hold back what is published of all others.
+                maker.check(&old)?;
                 json!({ "replaced_by": made.key.id, "expires_at": { "from": before, "to": until } })
             }
             None => {
@@ -149,6 +151,7 @@ fn successor<'c>(
         "scopes": old.scopes,
         "allow_ips": old.allow_ips,
         "rate_limit": old.rate_limit,
+        "not_before": old.not_before.filter(|begin| *begin > now),
         "expires_at": expires_at,
         "metadata": old.metadata,
     });

@@ -3,6 +3,7 @@
 use crate::failure::Failure;
 use crate::keystore::times;
 use serde_json::{Map, Value};
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
@@ -83,7 +84,9 @@ pub(super) fn rows(
 /// The record with what it leaves out.
 fn complete(text: Zeroizing<Vec<u8>>, defaults: &Defaults) -> Result<Zeroizing<Vec<u8>>, String> {
     // Whatever else is wrong with it is found where it is read as a record.
-    let Ok(members) = serde_json::from_slice::<Map<String, Value>>(&text) else { return Ok(text) };
+    let Ok(members) = serde_json::from_slice::<HashMap<String, serde::de::IgnoredAny>>(&text) else {
+        return Ok(text);
+    };
     let mut missing: Map<String, Value> = defaults
         .members
         .iter()
@@ -135,8 +138,11 @@ fn from_cells<'c>(cells: impl Iterator<Item = (&'c str, &'c str)>) -> Result<Zer
         let quoted = |text: &str| Zeroizing::new(Value::from(text).to_string());
         let value = match column {
             "scopes" | "allow_ips" => {
-                let items = cell.split(';').map(str::trim).filter(|item| !item.is_empty());
-                Zeroizing::new(Value::from(items.collect::<Vec<_>>()).to_string())
+                let items: Vec<_> = cell.split(';').map(str::trim).filter(|item| !item.is_empty()).collect();
+                if items.is_empty() && column == "allow_ips" {
+                    return Err("`allow_ips` has no address in it: leave the cell empty for any".to_owned());
+                }
+                Zeroizing::new(Value::from(items).to_string())
             }
             "not_before" | "expires_at" => {
                 let time = times::point(cell).map_err(|error| format!("`{column}`: {error}"))?;

@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// Fewer keys than this may always go: somebody means them.
-const ALWAYS: u64 = 20;
+pub(super) const ALWAYS: u64 = 20;
 
 /// Asked before something doubtful is published.
 pub(crate) type Consent<'c> = &'c mut dyn FnMut(&Doubt) -> bool;

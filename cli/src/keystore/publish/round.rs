@@ -11,7 +11,9 @@ use super::stop::Stop;
 use super::summary::{Outcome, Summary};
 use super::{Rules, Settings};
 use keyward::build::{BuildError, Changes, Collection, Form, Publisher, Source, Staged, Stamp};
+use keyward::format::header::FormatError;
 use keyward::memory::Bytes;
+use keyward::signature::SigningKey;
 use keyward::snapshot::{Check, Mode, Snapshot};
 use keyward::time::Timestamp;
 use keyward_keystore::{Actor, Entry, Place, Publication, Store};
@@ -182,6 +184,9 @@ impl<'s> Publishing<'s> {
             .or_else(|| self.is_strangely_signed(rules).then(|| "the signing keys have changed".to_owned()));
         let threads = self.settings.threads;
         self.store.read(|view| {
+            for pepper in rules.keyring.peppers() {
+                view.check_pepper(pepper)?;
+            }
             let newest = view.newest_change()?;
             let last = view.newest_publication()?;
             let base = match &in_place {
@@ -227,13 +232,16 @@ impl<'s> Publishing<'s> {
         })
     }
 
-    /// Whether an engine with this keyring would not take what is in place.
+    /// Whether an engine with this keyring would not take what is in place, or one with any of its signing keys alone.
     fn is_strangely_signed(&self, rules: &Rules) -> bool {
         let full = self.publisher.full();
         let delta = self.publisher.delta().zip(self.publisher.delta_hash());
-        full.into_iter()
-            .chain(delta)
-            .any(|(header, hash)| rules.keyring.check_signatures(hash, &header.signatures).is_err())
+        full.into_iter().chain(delta).any(|(header, hash)| {
+            let signs =
+                |key: &SigningKey| header.signatures.iter().any(|made| made.key == *key.public().as_bytes());
+            rules.keyring.check_signatures(hash, &header.signatures).is_err()
+                || !rules.keyring.signing_keys().iter().all(signs)
+        })
     }
 
     /// Whether that publication is in place, and needs no other in its place because of its age.
@@ -258,10 +266,19 @@ impl<'s> Publishing<'s> {
     }
 
     /// Asks about what is doubtful.
-    fn ask(&self, ground: &Ground, consent: Consent<'_>) -> Result<(), Stop> {
+    fn ask(&mut self, ground: &Ground, consent: Consent<'_>) -> Result<(), Stop> {
         let newest = ground.last.as_ref().map(|last| last.generation);
-        if newest.is_none() {
-            // Nobody knows what it is that stands there.
+        let strange = |error: &FormatError| {
+            matches!(
+                error,
+                FormatError::Magic
+                    | FormatError::Version { .. }
+                    | FormatError::Features { .. }
+                    | FormatError::DigestSuite { .. }
+            )
+        };
+        if newest.is_none() || self.publisher.faults().any(|(_, error)| strange(error)) {
+            // Nobody knows what it is that stands there, and it was hardly meant to be replaced. What is damaged is.
             self.publisher.next_generation()?;
         }
         let stranger = match self.publisher.newest() {
@@ -273,7 +290,13 @@ impl<'s> Publishing<'s> {
             }
             _ => None,
         };
-        let of = ground.last.as_ref().map_or(0, |last| last.keys);
+        let lost = ground.counts.revoked.saturating_add(ground.counts.removed);
+        let mut of = ground.last.as_ref().map_or(0, |last| last.keys);
+        if lost > brake::ALWAYS {
+            // Keys that were revoked before are no part of what is at stake.
+            let (_, usable) = self.store.read::<_, Stop>(|view| Ok(view.count_keys()?))?;
+            of = of.min(usable.saturating_add(lost).saturating_sub(ground.counts.added));
+        }
         let loss = brake::loss(ground.counts.revoked, ground.counts.removed, of, self.settings.brake);
         for doubt in stranger.into_iter().chain(loss) {
             if !consent(&doubt) {
@@ -374,7 +397,10 @@ impl<'s> Publishing<'s> {
             self.base = None;
             self.publisher.clear_delta()?;
             self.publisher.look()?;
-            kept::clean(snapshot, staged.header().generation, *keep)?;
+            // It is published all the same.
+            if let Err(error) = kept::clean(snapshot, staged.header().generation, *keep) {
+                let _ = writeln!(anstream::stderr(), "keyward: replaced snapshots were not removed: {error}");
+            }
         }
         Ok(())
     }

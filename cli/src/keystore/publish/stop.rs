@@ -4,7 +4,7 @@ use super::brake::Doubt;
 use crate::failure::Failure;
 use keyward::build::{BuildError, LineError, PublishError};
 use keyward::snapshot::SnapshotError;
-use keyward_keystore::StoreError;
+use keyward_keystore::{PepperError, StoreError};
 use std::io;
 use thiserror::Error;
 
@@ -14,6 +14,9 @@ pub(crate) enum Stop {
     /// The keystore.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The keyring is not the one that the keystore's digests were made with.
+    #[error(transparent)]
+    Pepper(#[from] PepperError),
     /// The files.
     #[error(transparent)]
     Publish(#[from] PublishError),
@@ -56,7 +59,7 @@ impl Stop {
     /// Whether it may go well when it is tried again, with nobody doing anything about it.
     pub(crate) fn passes(&self) -> bool {
         match self {
-            Self::Store(error) => error.is_lost_connection(),
+            Self::Store(error) | Self::Pepper(PepperError::Store(error)) => error.is_lost_connection(),
             Self::Publish(PublishError::Busy { .. }) | Self::Busy | Self::Overtaken { .. } => true,
             _ => false,
         }

@@ -3,7 +3,7 @@
 use super::formats::Candidate;
 use crate::failure::Failure;
 use crate::keystore::publish::Rules;
-use keyward::digest::{Digest, DigestKey, sha256};
+use keyward::digest::{Digest, DigestKey, pepper_check, sha256};
 use keyward::format::record::NEVER;
 use keyward::keyring::Keyring;
 use keyward::memory::Bytes;
@@ -49,9 +49,11 @@ pub(super) struct Known {
 
 impl Known {
     /// In the keystore.
-    pub(super) fn store(store: Store, rules: Rules, now: u64) -> Self {
+    pub(super) fn store(mut store: Store, rules: Rules, now: u64) -> Result<Self, Failure> {
+        // With another pepper no key would be found, and that is not the same as finding none.
+        store.read(|view| rules.keyring.peppers().iter().try_for_each(|pepper| view.check_pepper(pepper)))?;
         let peppers = rules.keyring.peppers().iter().map(|pepper| Zeroizing::new(*pepper.key())).collect();
-        Self { source: Source::Store(Box::new(store)), peppers, keys: BTreeMap::new(), now }
+        Ok(Self { source: Source::Store(Box::new(store)), peppers, keys: BTreeMap::new(), now })
     }
 
     /// In a snapshot, with the delta that lies beside it.
@@ -68,9 +70,13 @@ impl Known {
         };
         let mut peppers = Vec::new();
         for entry in layers.base().peppers() {
-            let pepper = keyring.pepper(entry.id);
-            let missing =
-                || Failure::file(path, format_args!("the keyring has no pepper with id {}", entry.id));
+            let pepper = keyring.pepper(entry.id).filter(|own| pepper_check(own.key()) == entry.check);
+            let missing = || {
+                Failure::file(
+                    path,
+                    format_args!("the keyring lacks pepper {}, which it was built with", entry.id),
+                )
+            };
             peppers.push(Zeroizing::new(*pepper.ok_or_else(missing)?.key()));
         }
         Ok(Self { source: Source::Snapshot(Box::new(layers)), peppers, keys: BTreeMap::new(), now })

@@ -87,7 +87,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool, Failure> {
         None => {
             let rules = Rules::read(place)?;
             let formats = Formats::new(&rules.configuration.realms)?;
-            (formats, Known::store(place.open()?, rules, now))
+            (formats, Known::store(place.open()?, rules, now)?)
         }
     };
     let mut scan = Scan { formats, known, found: Found::default(), output: Output::new(), arguments };

@@ -10,7 +10,7 @@ use crate::output::Output;
 use clap::Args;
 use in_place::InPlace;
 use keyward::time::Timestamp;
-use keyward_keystore::{KeyFilter, Publication, StoreError};
+use keyward_keystore::{KeyFilter, PepperError, Publication, StoreError};
 use report::{Expiring, Report};
 use std::path::PathBuf;
 
@@ -91,7 +91,19 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool, Failure> {
     }
     compare(&stored, in_place.as_ref(), watched, &mut faults);
     match Rules::read(place) {
-        Ok(rules) => against_rules(&rules, &stored, in_place.as_ref(), &mut faults)?,
+        Ok(rules) => {
+            against_rules(&rules, &stored, in_place.as_ref(), &mut faults)?;
+            let known = store
+                .read(|view| rules.keyring.peppers().iter().try_for_each(|pepper| view.check_pepper(pepper)));
+            match known {
+                Err(PepperError::Store(error)) => return Err(error.into()),
+                Err(error) => faults.push(Fault {
+                    what: error.to_string(),
+                    mend: "nothing is published before that".to_owned(),
+                }),
+                Ok(()) => {}
+            }
+        }
         Err(failure) => faults.push(Fault {
             what: failure.message().to_owned(),
             mend: "nothing can be published before that is mended".to_owned(),
