@@ -17,7 +17,9 @@ impl Table {
 
     /// Adds a row.
     pub(crate) fn row<C: Into<String>>(&mut self, cells: impl IntoIterator<Item = C>) {
-        self.rows.push(cells.into_iter().map(Into::into).collect());
+        // What a cell holds makes no row of its own, whoever has written it.
+        let line = |cell: String| cell.replace('\n', "\\n").replace('\t', "\\t");
+        self.rows.push(cells.into_iter().map(|cell| line(cell.into())).collect());
     }
 
     /// Writes all rows, each after `indent`.

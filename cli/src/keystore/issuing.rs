@@ -16,7 +16,7 @@ pub(crate) struct Wanted<'w> {
 /// That the member who asks may change the keys of this tenant: who looks only may not.
 pub(crate) fn check_member(
     view: &mut View<'_>,
-    realm: &Realm,
+    realm: &str,
     tenant: Option<&str>,
     actor: &Actor,
 ) -> Result<Option<Role>, Failure> {
@@ -28,7 +28,7 @@ pub(crate) fn check_member(
             "--as {member:?}: the key has no tenant, so nobody is a member of it"
         )));
     };
-    match view.role(&realm.name, tenant, member)? {
+    match view.role(realm, tenant, member)? {
         Some(Role::Viewer) => Err(Failure::check(format_args!(
             "{member:?} may look at the keys of tenant {tenant:?}, and not change them"
         ))),
@@ -83,7 +83,7 @@ pub(crate) fn check(
     if let Some(tenant) = wanted.tenant {
         check_tenant(view, realm, tenant)?;
     }
-    let role = check_member(view, realm, wanted.tenant, actor)?;
+    let role = check_member(view, &realm.name, wanted.tenant, actor)?;
     if realm.issuing.owners_only && role != Some(Role::Owner) {
         let name = &realm.name;
         return Err(Failure::check(match actor.member() {
@@ -100,6 +100,11 @@ pub(crate) fn check(
     if let Some(refusal) = unapproved(view, realm, wanted.tenant, wanted.environment)? {
         return Err(Failure::check(refusal));
     }
+    check_room(view, realm, wanted)
+}
+
+/// That the tenant may have one more such key.
+pub(crate) fn check_room(view: &mut View<'_>, realm: &Realm, wanted: &Wanted<'_>) -> Result<(), Failure> {
     let (Some(most), Some(tenant)) = (realm.issuing.keys_per_tenant, wanted.tenant) else {
         return Ok(());
     };

@@ -78,7 +78,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool, Failure> {
     arguments.place.open()?.change(&arguments.actor.actor(), |change| {
         check_tenant(change, realm, tenant)?;
         let actor = change.actor().clone();
-        if check_member(change, realm, Some(tenant), &actor)?.is_some_and(|role| role != Role::Owner) {
+        if check_member(change, &realm.name, Some(tenant), &actor)?.is_some_and(|role| role != Role::Owner) {
             return Err(Failure::check(format_args!("members of tenant {tenant:?} are added by its owners")));
         }
         let before = change.role(&realm.name, tenant, member)?;

@@ -8,7 +8,7 @@ use crate::output::{Output, visible};
 use crate::table::Table;
 use clap::{Args, Subcommand};
 use keyward::record::MAX_TENANT;
-use keyward_keystore::{Entry, Tenant, View};
+use keyward_keystore::{Change, Entry, Tenant, View};
 use serde_json::json;
 use std::io::Write;
 
@@ -82,6 +82,7 @@ fn add(arguments: &TenantArguments, title: Option<&str>, approved: bool) -> Resu
     let name = &arguments.tenant;
     check_name("a tenant", name, MAX_TENANT)?;
     arguments.place.open()?.change(&arguments.actor.actor(), |change| {
+        check_may_approve(change, approved)?;
         if change.tenant(&realm.name, name)?.is_some() {
             return Err(Failure::check(format_args!("realm {:?} has a tenant {name:?} already", realm.name)));
         }
@@ -103,17 +104,23 @@ pub(crate) fn check_name(what: &str, name: &str, most: usize) -> Result<(), Fail
     Ok(())
 }
 
+/// Nobody approves a tenant as a member of one.
+fn check_may_approve(change: &Change<'_>, approved: bool) -> Result<(), Failure> {
+    if approved && change.actor().member().is_some() {
+        return Err(Failure::check(
+            "a tenant is approved by those who run the service, and not by its members (--as)",
+        ));
+    }
+    Ok(())
+}
+
 fn approve(arguments: &TenantArguments) -> Result<bool, Failure> {
     let configuration = arguments.place.configuration()?;
     let realm = realm(&configuration, arguments.realm.as_deref())?;
     let name = &arguments.tenant;
     let approved = arguments.place.open()?.change(&arguments.actor.actor(), |change| {
         check_tenant(change, realm, name)?;
-        if change.actor().member().is_some() {
-            return Err(Failure::check(
-                "a tenant is approved by those who run the service, and not by its members (--as)",
-            ));
-        }
+        check_may_approve(change, true)?;
         let tenant = change.tenant(&realm.name, name)?;
         if tenant.is_some_and(|tenant| tenant.approved_at.is_some()) {
             return Ok(false);

@@ -108,7 +108,7 @@ fn what_cannot_be_a_delta_is_refused() {
     shop.write("keyward.toml", CONFIGURATION);
     let keyring = fs::read_to_string(shop.path("keyring.toml")).unwrap();
     shop.write("keyring.toml", &keyring.replace("[[pepper]]\nid = 1", "[[pepper]]\nid = 2"));
-    refused("", "the peppers are not those of the snapshot");
+    refused(CHANGES, "the peppers are not those of the snapshot");
     shop.write("keyring.toml", &keyring);
     assert_refused(&shop.change("", ["-o", "other.kwd"]), 2, "--delta-on");
     assert_refused(&shop.run(&BUILD_DELTA[..7]), 2, "--output");

@@ -48,10 +48,16 @@ fn members_do_what_their_role_allows(kind: Kind) {
         assert!(desk.refused(1, ["tenant", "approve", "acme", "--as", asks]).contains("--as"));
     }
     desk.write("keys.jsonl", "{\"realm\":\"built\",\"id\":\"k\",\"key\":\"imported-0123456789abcdef\",\"tenant\":\"acme\",\"environment\":\"staging\"}\n");
-    for asks in ["eve", "nobody"] {
-        desk.refused(1, ["key", "import", "keys.jsonl", "--as", asks]);
+    for asks in ["eve", "nobody", "bob"] {
+        assert_eq!(desk.run(["key", "import", "keys.jsonl", "--as", asks]).status.code(), Some(1));
     }
-    assert_eq!(desk.ok(["key", "list", "--json"]), "");
+    assert!(desk.refused(1, ["tenant", "add", "self", "--approved", "--as", "eve"]).contains("--as"));
+    desk.create("k", ["--tenant", "acme", "--environment", "staging", "--as", "ada"]);
+    assert!(desk.refused(1, ["key", "show", "k", "--as", "nobody"]).contains("no member"));
+    desk.ok(["key", "show", "k", "--as", "eve"]);
+    desk.ok(["key", "revoke", "k", "--as", "bob"]);
+    desk.refused(1, ["key", "revoke", "k", "--as", "nobody"]);
+    assert_eq!(desk.json(["key", "list", "--json"]).len(), 1);
     desk.ok(["member", "add", "acme", "bob", "--role", "owner", "--as", "ada"]);
 }
 
@@ -63,11 +69,38 @@ fn no_key_is_opened_to_the_world_in_passing(kind: Kind) {
     assert_eq!(desk.shown("k")["allow_ips"][0], "203.0.113.0/24");
     desk.ok(["key", "ips", "k", "--remove", "203.0.113.0/24", "--add", "198.51.100.7"]);
     desk.ok(["key", "ips", "k", "--none"]);
-    desk.write("keys.csv", "realm,id,sha256,environment,allow_ips\napi,i,00,live, ;\n");
+    desk.write("keys.csv", "realm,id,sha256,environment,allow_ips\napi,i,00,live, ;\napi,j,00\n");
     let refused = desk.run(["key", "import", "keys.csv"]);
     assert_eq!(refused.status.code(), Some(1));
     let said = crate::support::stdout(&refused) + &crate::support::stderr(&refused);
     assert!(said.contains("`allow_ips` has no address in it"), "{said}");
+    assert!(said.contains("line 3: the line has 3 cells, and the heading 5"), "{said}");
+}
+
+fn a_key_is_given_no_more_than_its_tenant_may_have(kind: Kind) {
+    let desk = Desk::new(kind, "interstellas");
+    desk.ok(["tenant", "add", "north"]);
+    let production = ["--tenant", "north", "--environment", "production"];
+    desk.create("one", production);
+    desk.ok(["key", "rotate", "one", "--new-id", "two", "--overlap", "1h"]);
+    assert!(desk.refused(1, ["key", "expire", "one", "never"]).contains("was replaced by \"two\""));
+    desk.ok(["key", "expire", "one", "now"]);
+    desk.ok(["key", "expire", "two", "now"]);
+    desk.create("three", production);
+    assert!(desk.refused(1, ["key", "expire", "two", "+7d"]).contains("three"));
+    desk.ok(["key", "revoke", "three"]);
+    desk.ok(["key", "expire", "two", "+7d"]);
+}
+
+/// Whoever may only say why makes no line of the log, and a slip in the configuration keeps nobody from revoking.
+fn the_log_and_the_end_of_a_key_do_not_depend_on_others(kind: Kind) {
+    let desk = Desk::new(kind, "plain");
+    desk.create("k", ["--environment", "live"]);
+    desk.ok(["key", "suspend", "k", "--reason", "a\n99  2026-11-23T00:31:17Z  root  key.reveal"]);
+    assert_eq!(desk.ok(["audit"]).lines().count(), 3);
+    desk.append("keyward.toml", "\nslip\n");
+    desk.ok(["key", "revoke", "k"]);
+    assert!(desk.refused(3, ["publish"]).contains("keyward.toml"));
 }
 
 /// With another pepper under the same id every key would be unknown: nothing is published, and no leak is called none.
@@ -96,5 +129,7 @@ on_both!(
     a_revoked_key_is_published_whatever_it_had,
     members_do_what_their_role_allows,
     no_key_is_opened_to_the_world_in_passing,
+    a_key_is_given_no_more_than_its_tenant_may_have,
+    the_log_and_the_end_of_a_key_do_not_depend_on_others,
     a_wrong_keyring_is_noticed,
 );

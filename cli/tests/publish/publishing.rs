@@ -7,6 +7,7 @@ use keyward::engine::{Engine, Options};
 use keyward::keyring::Keyring;
 use keyward::reason::Reason;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
 on_both!(
@@ -20,6 +21,8 @@ on_both!(
     a_new_signing_key_is_published_in_full,
     a_pepper_that_nothing_uses_yet_changes_nothing,
     a_file_that_is_no_snapshot_is_not_replaced,
+    an_unsigned_number_counts_for_nothing,
+    damage_is_published_over,
 );
 
 fn a_change_becomes_a_delta_and_many_a_full_snapshot(kind: Kind) {
@@ -230,4 +233,56 @@ fn a_file_that_is_no_snapshot_is_not_replaced(kind: Kind) {
         assert_refused(&house.run(&[more, &[notes.to_str().unwrap()]].concat()), 3, "notes.txt");
     }
     assert_eq!(fs::read_to_string(&notes).unwrap(), text);
+}
+
+/// Whoever can write to the folder can put any number there; of those that nobody signed none is followed.
+fn an_unsigned_number_counts_for_nothing(kind: Kind) {
+    let house = House::published(kind, 5);
+    let unsigned = fs::read_to_string(house.path("keyring.toml")).unwrap();
+    let made = Command::new(env!("CARGO_BIN_EXE_keyward")).args(["keyring", "signing-key"]).output().unwrap();
+    let signed = unsigned.clone() + &String::from_utf8(made.stdout).unwrap();
+    fs::write(house.path("keyring.toml"), &signed).unwrap();
+    assert_eq!(json(&house.publish(["--json"]))["generation"], 2);
+    fs::write(house.path("unsigned.toml"), &unsigned).unwrap();
+    fs::set_permissions(house.path("unsigned.toml"), fs::Permissions::from_mode(0o600)).unwrap();
+    fs::write(house.path("none.jsonl"), "").unwrap();
+    let built = Command::new(env!("CARGO_BIN_EXE_keyward"))
+        .args(["build", "--config", "keyward.toml", "--keyring", "unsigned.toml", "--keys", "none.jsonl"])
+        .args(["--generation", "9223372036854775807", "-o", "foreign.kwd"])
+        .current_dir(house.path("."))
+        .output()
+        .unwrap();
+    assert_code(&built, 0);
+    fs::rename(house.path("foreign.kwd"), house.snapshot()).unwrap();
+    assert_refused(&house.publish([]), 1, "9223372036854775807");
+    assert_eq!(json(&house.publish(["--yes", "--json"]))["generation"], 3);
+    assert_eq!(json(&house.publish(["--full", "--json"]))["generation"], 4);
+    // Where nobody signs, it is believed, and cannot be counted on from.
+    let house = House::published(kind, 5);
+    fs::write(house.path("none.jsonl"), "").unwrap();
+    let built = Command::new(env!("CARGO_BIN_EXE_keyward"))
+        .args(["build", "--config", "keyward.toml", "--keyring", "keyring.toml", "--keys", "none.jsonl"])
+        .args(["--generation", "9223372036854775807", "-o", "keys.kwd"])
+        .current_dir(house.path("."))
+        .output()
+        .unwrap();
+    assert_code(&built, 0);
+    assert_refused(&house.publish(["--yes"]), 3, "generation 9223372036854775807 cannot be followed");
+}
+
+fn damage_is_published_over(kind: Kind) {
+    let house = House::published(kind, MANY);
+    let mut bytes = fs::read(house.snapshot()).unwrap();
+    let last = bytes.len() - 5000;
+    bytes[last] ^= 1;
+    fs::remove_file(house.snapshot()).unwrap();
+    fs::write(house.snapshot(), bytes).unwrap();
+    assert_code(&house.run(&["status"]), 1);
+    let published = json(&house.publish(["--json"]));
+    assert_eq!(
+        (&published["generation"], &published["because"]),
+        (&2.into(), &"the one in place is damaged".into())
+    );
+    assert_eq!(json(&house.run(&["status", "--json"]))["agree"], true);
+    assert_eq!(json(&house.publish(["--json"]))["published"], false);
 }

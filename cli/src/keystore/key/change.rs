@@ -2,12 +2,13 @@
 
 use super::find::KeyArguments;
 use crate::failure::Failure;
-use crate::keystore::issuing;
+use crate::keystore::issuing::{self, Wanted};
 use crate::keystore::maker::Maker;
 use crate::keystore::place::realm;
 use crate::keystore::times::{self, When};
 use crate::output::{Output, visible};
 use clap::Args;
+use keyward::realm::Realm;
 use keyward::record::Status;
 use keyward_keystore::{Change, Entry, StoredKey};
 use serde_json::{Value, json};
@@ -73,14 +74,11 @@ pub(super) fn alter(
     action: &'static str,
     alter: impl FnOnce(&mut Change<'_>, &mut StoredKey) -> Result<Option<Value>, Failure>,
 ) -> Result<Option<StoredKey>, Failure> {
-    let configuration = arguments.place.configuration()?;
     let actor = arguments.actor.actor();
+    // Without the configuration: a slip in it keeps nobody from revoking a key.
     arguments.place.open()?.change(&actor, |change| {
         let mut key = arguments.find(change)?;
-        // A key of a realm that is gone can be ended, and nothing else.
-        if let Ok(realm) = realm(&configuration, Some(&key.realm)) {
-            issuing::check_member(change, realm, key.tenant.as_deref(), &actor)?;
-        }
+        issuing::check_member(change, &key.realm, key.tenant.as_deref(), &actor)?;
         let Some(details) = alter(change, &mut key)? else { return Ok(None) };
         change.update_key(&mut key)?;
         let entry = Entry::new(action).realm(&key.realm).tenant(key.tenant.as_deref()).key(&key.id);
@@ -141,12 +139,38 @@ pub(super) fn revoke(arguments: &RevokeArguments) -> Result<bool, Failure> {
     })
 }
 
+/// That a key which is to go on for longer than until `before` is still one that its tenant may have.
+fn check_longer(
+    change: &mut Change<'_>,
+    realm: &Realm,
+    key: &StoredKey,
+    before: Option<u64>,
+) -> Result<(), Failure> {
+    let longer = before.is_some_and(|before| key.expires_at.is_none_or(|end| end > before));
+    if !longer || realm.issuing.keys_per_tenant.is_none() {
+        return Ok(());
+    }
+    if let Some(successor) = change.successor(&key.realm, &key.id)? {
+        return Err(Failure::check(format_args!(
+            "key {:?} was replaced by {successor:?}, and goes on no longer than it was given",
+            key.id
+        )));
+    }
+    let wanted = Wanted {
+        credential: &key.credential,
+        tenant: key.tenant.as_deref(),
+        environment: key.environment.as_deref(),
+        replaces: Some(&key.id),
+    };
+    issuing::check_room(change, realm, &wanted)
+}
+
 pub(super) fn expire(arguments: &ExpireArguments) -> Result<bool, Failure> {
     let configuration = arguments.key.place.configuration()?;
     let keyring = arguments.key.place.keyring(&configuration)?;
     let maker = Maker::new(&configuration, &keyring)?;
     let end = arguments.when.from(times::now());
-    alter(&arguments.key, "key.expire", |_, key| {
+    alter(&arguments.key, "key.expire", |change, key| {
         if key.expires_at == end {
             return Ok(None);
         }
@@ -155,6 +179,7 @@ pub(super) fn expire(arguments: &ExpireArguments) -> Result<bool, Failure> {
         }
         let from = std::mem::replace(&mut key.expires_at, end);
         maker.check(key)?;
+        check_longer(change, realm(&configuration, Some(&key.realm))?, key, from)?;
         Ok(Some(json!({ "expires_at": { "from": from, "to": end } })))
     })?;
     let said = match end {

@@ -9,7 +9,7 @@ use crate::keystore::place::{ActorArguments, PlaceArguments};
 use crate::output::{Output, visible};
 use clap::{Args, ValueEnum};
 use keyward::realm::Configuration;
-use keyward_keystore::{Change, Entry, StoredKey};
+use keyward_keystore::{Change, Entry, Role, StoredKey};
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeSet, HashMap};
 use std::io::Write;
@@ -248,7 +248,13 @@ impl<'i> Import<'i, '_> {
         let (key, realm) = (&made.key, made.realm);
         let (tenant, environment) = (key.tenant.as_deref(), key.environment.as_deref());
         let actor = self.change.actor().clone();
-        issuing::check_member(self.change, realm, tenant, &actor)?;
+        let role = issuing::check_member(self.change, &realm.name, tenant, &actor)?;
+        if realm.issuing.owners_only && role.is_some_and(|role| role != Role::Owner) {
+            return Ok(Some(format!(
+                "keys of realm {:?} are made for an owner of the tenant alone",
+                realm.name
+            )));
+        }
         if let Some(tenant) = tenant
             && self.change.tenant(&key.realm, tenant)?.is_none()
         {
@@ -348,7 +354,9 @@ fn report(arguments: &Arguments, outcome: &Outcome, kept: bool) -> Result<(), Fa
         let count = outcome.tenants.len();
         writeln!(output, "{count} {} {would}added", if count == 1 { "tenant" } else { "tenants" })?;
     }
-    for Refusal { line, id, reason } in outcome.refused.iter().take(NAMED) {
+    let mut refused: Vec<_> = outcome.refused.iter().collect();
+    refused.sort_by_key(|refusal| refusal.line);
+    for Refusal { line, id, reason } in refused.into_iter().take(NAMED) {
         let id = id.as_ref().map(|id| format!(" {}", visible(id))).unwrap_or_default();
         writeln!(output, "  line {line}{id}: {}", visible(reason))?;
     }

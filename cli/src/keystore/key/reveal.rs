@@ -37,7 +37,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<bool, Failure> {
     let (key, secret) = place.open()?.change(&actor, |change| {
         let key = arguments.key.find(change)?;
         let realm = realm(&configuration, Some(&key.realm))?;
-        issuing::check_member(change, realm, key.tenant.as_deref(), &actor)?;
+        issuing::check_member(change, &realm.name, key.tenant.as_deref(), &actor)?;
         let retrievable =
             realm.credential(&key.credential).is_some_and(|credential| match &credential.kind {
                 CredentialKind::Key(rules) | CredentialKind::Basic(rules) => rules.retrievable,

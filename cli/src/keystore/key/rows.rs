@@ -112,7 +112,7 @@ fn csv_rows(
     input: Box<dyn Read>,
     defaults: Defaults,
 ) -> Result<Box<dyn Iterator<Item = Result<Row, Failure>>>, Failure> {
-    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::Headers).from_reader(input);
+    let mut reader = csv::ReaderBuilder::new().flexible(true).trim(csv::Trim::Headers).from_reader(input);
     let headers = reader.headers().map_err(|error| Failure::file(name, error))?.clone();
     let columns: Vec<String> = headers.iter().map(str::to_owned).collect();
     if let Some(unknown) = columns.iter().find(|column| !COLUMNS.contains(&column.as_str())) {
@@ -124,6 +124,11 @@ fn csv_rows(
         // What the reader says names a line, a number of fields or a place, and repeats none of them.
         let record = record.map_err(|error| Failure::file(&name, error))?;
         let line = record.position().map_or(0, csv::Position::line);
+        if record.len() != columns.len() {
+            let (found, expected) = (record.len(), columns.len());
+            let record = Err(format!("the line has {found} cells, and the heading {expected}"));
+            return Ok(Row { line, record });
+        }
         let cells = columns.iter().map(String::as_str).zip(&record).filter(|(_, cell)| !cell.is_empty());
         let record = from_cells(cells).and_then(|text| complete(text, &defaults));
         Ok(Row { line, record })

@@ -186,6 +186,19 @@ pub(super) fn show(arguments: &Arguments) -> Result<bool, Failure> {
     let uses = arguments.state.as_deref().map(Uses::read).transpose()?;
     let (key, successor) = arguments.key.place.open()?.read(|view| {
         let key = arguments.key.find(view)?;
+        // Who may look only may look, but at the keys of a tenant that he is a member of.
+        if let Some(member) = arguments.key.actor.actor().member() {
+            let role = match &key.tenant {
+                Some(tenant) => view.role(&key.realm, tenant, member)?,
+                None => None,
+            };
+            if role.is_none() {
+                return Err(Failure::check(format_args!(
+                    "{member:?} is no member of the tenant of key {:?}",
+                    key.id
+                )));
+            }
+        }
         let successor = view.successor(&key.realm, &key.id)?;
         Ok::<_, Failure>((key, successor))
     })?;

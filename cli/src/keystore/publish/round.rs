@@ -14,13 +14,14 @@ use keyward::build::{BuildError, Changes, Collection, Form, Publisher, Source, S
 use keyward::format::header::FormatError;
 use keyward::memory::Bytes;
 use keyward::signature::SigningKey;
-use keyward::snapshot::{Check, Mode, Snapshot};
+use keyward::snapshot::{Check, Delta, Mode, Snapshot, delta_path};
 use keyward::time::Timestamp;
 use keyward_keystore::{Actor, Entry, Place, Publication, Store};
 use serde_json::json;
 use std::fs::File;
 use std::io::{Cursor, Write};
 use std::num::NonZero;
+use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -35,6 +36,8 @@ pub(crate) struct Publishing<'s> {
     settings: &'s Settings,
     /// The full snapshot in place, open.
     base: Option<Snapshot>,
+    /// Whether every byte of what is in place was looked at, as it is once.
+    checked: bool,
     actor: Actor,
 }
 
@@ -85,7 +88,7 @@ impl<'s> Publishing<'s> {
             thread::sleep(PAUSE);
         }
         let publisher = Publisher::lock(&settings.snapshot)?;
-        Ok(Self { store, publisher, settings, base: None, actor: Actor::current(None) })
+        Ok(Self { store, publisher, settings, base: None, checked: false, actor: Actor::current(None) })
     }
 
     /// The keystore, to wait for a change with.
@@ -100,21 +103,24 @@ impl<'s> Publishing<'s> {
         self.finish()?;
         let hash = configuration_hash(rules)?;
         let mut full = self.settings.full.then(|| "--full".to_owned());
+        if full.is_none() && !std::mem::replace(&mut self.checked, true) && self.is_damaged() {
+            full = Some("the one in place is damaged".to_owned());
+        }
         loop {
             let ground = self.gather(rules, &hash, full.take())?;
-            let generation = self.next_generation(ground.last.as_ref());
+            let generation = self.next_generation(rules, ground.last.as_ref())?;
             let staged = match &ground.content {
                 Content::Nothing => {
                     let generation = ground.last.as_ref().map_or(0, |last| last.generation);
                     return Ok(Outcome::Unchanged { generation, change: ground.newest });
                 }
                 Content::Full { collection, .. } => {
-                    self.ask(&ground, consent)?;
+                    self.ask(rules, &ground, consent)?;
                     let stamp = self.stamp(generation);
                     self.publisher.stage(Form::Full, |file| collection.write(stamp, file, &|_| {}))?
                 }
                 Content::Changes(lines) => {
-                    self.ask(&ground, consent)?;
+                    self.ask(rules, &ground, consent)?;
                     match self.stage_delta(rules, lines, generation)? {
                         Ok(staged) => staged,
                         Err(because) => {
@@ -244,6 +250,17 @@ impl<'s> Publishing<'s> {
         })
     }
 
+    /// Whether an engine would find that the bytes in place are not those that their hashes are of.
+    fn is_damaged(&self) -> bool {
+        let bytes = |path: &Path| Bytes::open(&File::open(path).ok()?, Mode::Map).ok();
+        let full = self.publisher.full().is_some()
+            && bytes(&self.settings.snapshot)
+                .is_none_or(|bytes| Snapshot::open(bytes, Check::Whole).is_err());
+        let delta = self.publisher.delta().is_some()
+            && bytes(&delta_path(&self.settings.snapshot)).is_none_or(|bytes| Delta::open(bytes).is_err());
+        full || delta
+    }
+
     /// Whether that publication is in place, and needs no other in its place because of its age.
     fn is_current(&self, publication: &Publication) -> bool {
         let header = self.publisher.delta().or_else(|| self.publisher.full().map(|(header, _)| header));
@@ -254,11 +271,25 @@ impl<'s> Publishing<'s> {
             && (max_age == 0 || Timestamp::coarse_now().seconds() < end)
     }
 
+    /// The newest generation in place that an engine with this keyring would take. Whoever can write to the folder can
+    /// put any number there.
+    fn newest(&self, rules: &Rules) -> Option<u64> {
+        let full = self.publisher.full();
+        let delta = self.publisher.delta().zip(self.publisher.delta_hash());
+        let both = full.into_iter().chain(delta);
+        both.filter(|(header, hash)| rules.keyring.check_signatures(hash, &header.signatures).is_ok())
+            .map(|(header, _)| header.generation)
+            .max()
+    }
+
     /// Greater than every generation that was noted or that is in place.
-    fn next_generation(&self, last: Option<&Publication>) -> u64 {
-        last.map(|last| last.generation)
-            .max(self.publisher.newest())
-            .map_or(1, |newest| newest.saturating_add(1))
+    fn next_generation(&self, rules: &Rules, last: Option<&Publication>) -> Result<u64, Stop> {
+        let newest = last.map(|last| last.generation).max(self.newest(rules)).unwrap_or(0);
+        // What the keystore can count to.
+        match newest.checked_add(1).filter(|next| i64::try_from(*next).is_ok()) {
+            Some(next) => Ok(next),
+            None => Err(Stop::NoNext { found: newest }),
+        }
     }
 
     fn stamp(&self, generation: u64) -> Stamp {
@@ -266,7 +297,7 @@ impl<'s> Publishing<'s> {
     }
 
     /// Asks about what is doubtful.
-    fn ask(&mut self, ground: &Ground, consent: Consent<'_>) -> Result<(), Stop> {
+    fn ask(&mut self, rules: &Rules, ground: &Ground, consent: Consent<'_>) -> Result<(), Stop> {
         let newest = ground.last.as_ref().map(|last| last.generation);
         let strange = |error: &FormatError| {
             matches!(
@@ -281,11 +312,11 @@ impl<'s> Publishing<'s> {
             // Nobody knows what it is that stands there, and it was hardly meant to be replaced. What is damaged is.
             self.publisher.next_generation()?;
         }
-        let stranger = match self.publisher.newest() {
-            Some(found) if newest.is_none_or(|newest| found > newest) => {
+        let stranger = match (self.newest(rules), self.publisher.newest()) {
+            (Some(found), _) if newest.is_none_or(|newest| found > newest) => {
                 Some(Doubt::Restored { found, newest })
             }
-            Some(found) if ground.base.is_none() && self.publisher.full().is_some() => {
+            (_, Some(found)) if ground.base.is_none() && self.publisher.full().is_some() => {
                 Some(Doubt::Foreign { found })
             }
             _ => None,

@@ -50,6 +50,14 @@ pub(crate) enum Stop {
         /// What it published.
         generation: u64,
     },
+    /// There is no number left.
+    #[error(
+        "generation {found} cannot be followed by another: find out where it comes from, and move the file away"
+    )]
+    NoNext {
+        /// The generation in place, or noted.
+        found: u64,
+    },
     /// Nobody said yes.
     #[error("held back: {0}. Look with `keyward audit`; `keyward publish --yes` publishes it all the same")]
     Held(Doubt),

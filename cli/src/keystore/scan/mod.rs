@@ -31,10 +31,10 @@ use std::path::{Path, PathBuf};
 Examples:
   keyward scan .
   keyward scan --snapshot keys.kwd src/ docs/
-  git diff --cached --name-only -z | xargs -0 -r keyward scan --dir /etc/keyward
+  git diff --cached --no-color -U0 | grep '^+' | keyward scan --dir /etc/keyward -
 
 Folders are walked as git does: what .gitignore names is passed over, and so is .git. Hidden
-files are not. What is named on the command line is always read; `-` is standard input.
+files are not. Compressed files and UTF-16 are not looked into. What is named on the command line is always read; `-` is standard input.
 
 Exit codes: 0 no live key; 1 at least one; 2 the command line is wrong; 3 something could not be
 read, and there is no live key in the rest.")]
@@ -178,7 +178,7 @@ impl Scan<'_> {
             return writeln!(self.output, "{found}");
         }
         let place = format!("{}:{line}", path.display());
-        let place = visible(&place);
+        let place = visible(&place).replace('\n', "\\n");
         match hit {
             None => writeln!(self.output, "{place}: looks like a key of {realm}, and is none"),
             Some(hit) => {

@@ -189,6 +189,16 @@ fn against_rules(
         });
     }
     if let Some(in_place) = in_place {
+        let found: Vec<_> =
+            in_place.layers().base().realms().iter().map(|realm| realm.name.as_str()).collect();
+        if !rules.configuration.realms.iter().any(|realm| found.contains(&realm.name.as_str())) {
+            faults.push(Fault {
+                what: format!("what is in place is of other realms: {}", found.join(", ")),
+                mend: "servers that are running refuse it; find out who put it there, and then \
+                       `keyward publish --full --yes`"
+                    .to_owned(),
+            });
+        }
         in_place.check_keyring(&rules.keyring, faults);
     }
     Ok(())
