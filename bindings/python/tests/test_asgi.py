@@ -85,9 +85,19 @@ class Middleware(Fixture):
         self.assertIsNone(asked(client=None).peer)
         self.assertEqual("unix:", asked(client=None, server=("/run/app.sock", None)).peer)
         self.assertIsNone(asked(client=None, server=("127.0.0.1", 80)).peer)
+        # Text that a server may have from X-Forwarded-For: only a connection is a Unix socket.
+        for told in ("unix:", b"unix:"):
+            self.assertIsNone(asked(client=(told, 0)).peer)
+            self.assertIsNone(asked(client=(told, 0), server=("/run/app.sock", None)).peer)
         self.assertEqual([(b"a", b"b")], asked(headers=iter([(b"a", b"b")])).headers)
         with self.assertRaises(RuntimeError):
             asked(raw_path=None)
+
+    def test_headers_that_can_be_read_once(self) -> None:
+        for options, seen in (({}, ["authorization"]), ({"hide_credentials": True}, [])):
+            app = KeywardMiddleware(application, self.open(), "shop", **options)  # type: ignore[arg-type]
+            scope = scope_of(headers=iter(scope_of()["headers"]))
+            self.assertEqual({"key": "reader", "headers": seen}, json.loads(sent(app, scope)[1]["body"]))
 
     def test_connections_of_other_kinds(self) -> None:
         called: list[str] = []
@@ -141,6 +151,16 @@ class Middleware(Fixture):
                                (TypeError, {"engine": "keys.kwd"}), (TypeError, {"scopes": [1]}), (TypeError, {"realm": None})):
             with self.assertRaises(error):
                 KeywardMiddleware(application, **{"engine": engine, "realm": "shop", **options})  # type: ignore[arg-type]
+        for what, options in (("scopes", {"scopes": "read"}), ("scopes", {"scopes": {"read"}}), ("environment", {"environment": 5}),
+                              ("hide_credentials", {"hide_credentials": 1}), ("list_scopes", {"list_scopes": None})):
+            with self.assertRaisesRegex(TypeError, what + " has to be"):
+                KeywardMiddleware(application, engine, "shop", **options)  # type: ignore[arg-type]
+        for misspelt in ({"realm": "\ud800"}, {"environment": "\ud800"}):
+            with self.assertRaisesRegex(ValueError, "lone surrogate"):
+                KeywardMiddleware(application, **{"engine": engine, "realm": "shop", **misspelt})
+        for options in ({"environment": 5}, {"list_scopes": 1}):
+            with self.assertRaises(TypeError):
+                KeyGuard(engine, "shop", **options)  # type: ignore[arg-type]
         with self.assertRaisesRegex(keyward.ArgumentError, "shopp"):
             KeywardMiddleware(application, engine, "shopp")
 

@@ -1,9 +1,11 @@
 """An engine: what it decides, and what is said where it cannot."""
 
+import errno
 import gc
 import os
 import pickle
 import stat
+import threading
 import time
 import unittest
 from pathlib import Path
@@ -222,6 +224,11 @@ class Wrong(Fixture):
             lambda: Engine.open(self.snapshot, keyring=None), lambda: Engine.open(self.snapshot, keyring=self.keyring, later=1),
             lambda: Engine.open(self.snapshot, keyring=self.keyring, state=5), lambda: pickle.dumps(engine),
             lambda: Engine.open_bytes(str(self.snapshot), keyring=self.keyring), lambda: engine.replace_bytes("text"),
+            lambda: engine.check_realm(5), lambda: engine.check_realm("shop", 5), lambda: engine.check_realm(b"shop"),
+            lambda: engine.credential_headers(5),
+            lambda: Engine.open(self.snapshot, keyring=self.keyring, limiter_slots=True),
+            lambda: Engine.open(self.snapshot, keyring=self.keyring, state_slots=1.5),
+            lambda: Engine.open_bytes(b"", keyring=self.keyring, limiter_slots="1024"),
         ]
         for number, call in enumerate(wrong):
             with self.subTest(number=number), self.assertRaises(TypeError):
@@ -234,6 +241,11 @@ class Wrong(Fixture):
         for call in (
             lambda: engine.verify(good._replace(now_ns=-1)), lambda: engine.verify(good._replace(now_ns=1 << 80)),
             lambda: engine.verify(good._replace(path="/\ud800")), lambda: engine.watch(0), lambda: engine.watch(float("nan")),
+            lambda: engine.watch(1e30), lambda: engine.watch(float("inf")), lambda: engine.watch(10**400),
+            lambda: engine.check_realm("\ud800"), lambda: engine.check_realm("shop", "\ud800"),
+            lambda: engine.credential_headers("\ud800"),
+            lambda: Engine.open(self.snapshot, keyring=self.keyring, limiter_slots=-1),
+            lambda: Engine.open(self.snapshot, keyring=self.keyring, state_slots=1 << 64),
             lambda: engine.check_realm("nowhere"), lambda: engine.check_realm("shop", "moon"),
             lambda: engine.credential_headers("nowhere"), lambda: engine.verify_key("hub", "a key"),
             lambda: Engine.open(self.snapshot, keyring=self.keyring, mode="borrow"),
@@ -269,6 +281,8 @@ class Wrong(Fixture):
             assert isinstance(raised.exception, keyward.Error)
             self.assertEqual(status, raised.exception.status)
             self.assertNotEqual("", str(raised.exception))
+            if isinstance(raised.exception, FileNotFoundError):
+                self.assertEqual(errno.ENOENT, raised.exception.errno)
 
         content = bytearray(self.snapshot.read_bytes())
         damaged, truncated, foreign, exposed, other = (self.folder / name for name in "abcde")
@@ -298,6 +312,10 @@ class Wrong(Fixture):
             error = error_of(number, "name", None)
             self.assertEqual((number, "name"), (error.code, error.status))
             self.assertTrue(str(error))
+            self.assertNotIn("Errno", str(error))
+            if isinstance(error, OSError):
+                self.assertEqual({201: errno.ENOENT, 202: errno.EACCES}.get(number), error.errno)
+                self.assertEqual(error.errno, pickle.loads(pickle.dumps(error)).errno)
             # 403 is told as a verdict.
             if number < 500 and number != 403:
                 self.assertNotIsInstance(error, keyward.InternalError, number)
@@ -344,6 +362,15 @@ class Fresh(Fixture):
         self.assertEqual(3, engine.info().generation)
         with engine.watch(0.02):
             wait_until(lambda: engine.info().generation == 4)
+
+    def test_the_longest_interval(self) -> None:
+        watch = self.open().watch(threading.TIMEOUT_MAX)
+        thread = watch._thread
+        assert thread is not None
+        time.sleep(0.1)
+        self.assertTrue(thread.is_alive())
+        watch.stop()
+        self.assertFalse(thread.is_alive())
 
     def test_a_watched_engine_is_collected(self) -> None:
         engine = Engine.open(self.snapshot, keyring=self.keyring)

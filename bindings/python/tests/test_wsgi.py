@@ -65,6 +65,8 @@ class Middleware(Fixture):
                          (seen().tls, seen().peer, seen().path, seen().method, seen().host))
         self.assertFalse(seen(**{"wsgi.url_scheme": "http"}).tls)
         self.assertEqual((None, "unix:"), (seen(REMOTE_ADDR=None).peer, seen(REMOTE_ADDR="").peer))
+        # Text that something before may have from X-Forwarded-For: only a connection is a Unix socket.
+        self.assertIsNone(seen(REMOTE_ADDR="unix:").peer)
         self.assertEqual(b"/a%2Fb?c", seen(RAW_URI="/a%2Fb?c").path)
         self.assertEqual(b"/a%2Fb", seen(REQUEST_URI="/a%2Fb").path)
         # What a server decoded is escaped again: UTF-8 that came as Latin-1, and what would end the path.
@@ -88,6 +90,13 @@ class Middleware(Fixture):
         self.publish(2, config)
         with self.assertRaisesRegex(keyward.ArgumentError, "SECRET_KEY"):
             KeywardMiddleware(application, self.open(), "folded")
+
+    def test_what_is_misspelt(self) -> None:
+        engine: Any = self.open()
+        for what, options in (("scopes", {"scopes": "read"}), ("environment", {"environment": 5}),
+                              ("hide_credentials", {"hide_credentials": "no"}), ("list_scopes", {"list_scopes": 0})):
+            with self.assertRaisesRegex(TypeError, what + " has to be"):
+                KeywardMiddleware(application, engine, "shop", **options)  # type: ignore[arg-type]
 
     def test_an_error_never_lets_in(self) -> None:
         called: list[str] = []

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any, Literal, NamedTuple, TypeVar
 
 from keyward._errors import ClosedError
-from keyward._library import bytes_of, check, ffi, lib, path_of
+from keyward._library import bytes_of, check, ffi, lib, path_of, text_of
 from keyward._native import Handle, Verdict
 from keyward._request import Request
 from keyward._watch import Watch, exclusive
@@ -290,16 +290,17 @@ class Engine(Handle):
 
     def check_realm(self, realm: str, environment: str | None = None) -> None:
         """Raises ArgumentError where the snapshot lacks the realm, or the realm that environment."""
-        text, _kept = bytes_of(realm.encode())
+        text, _kept = bytes_of(text_of(realm, "realm"))
+        # What cannot be a name is told before the snapshot is asked.
+        name = None if environment is None else bytes_of(text_of(environment, "environment"))
         with self._held() as handle:
             check(lib.keyward_check_realm(handle, text[0]))
-            if environment is not None:
-                name, _kept_too = bytes_of(environment.encode())
-                check(lib.keyward_check_environment(handle, text[0], name[0]))
+            if name is not None:
+                check(lib.keyward_check_environment(handle, text[0], name[0][0]))
 
     def credential_headers(self, realm: str) -> list[CredentialHeader]:
         """The headers that carry credentials of a realm, for a server that does not pass them on."""
-        text, _kept = bytes_of(realm.encode())
+        text, _kept = bytes_of(text_of(realm, "realm"))
         room = 1024
         name, flags, found = ffi.new("char[]", room), ffi.new("uint32_t *"), list[CredentialHeader]()
         with self._held() as handle:
@@ -338,7 +339,8 @@ def _options(
         + lib.KEYWARD_GOING_BACK * _flag(going_back)
         + lib.KEYWARD_STATE_INHERITED * _flag(inherited)
     )
-    options.state_slots, options.limiter_slots = state_slots, limiter_slots
+    options.state_slots = _slots(state_slots, "state_slots")
+    options.limiter_slots = _slots(limiter_slots, "limiter_slots")
     if state is None:
         return options, None
     text, kept = bytes_of(path_of(state, "state"))
@@ -350,3 +352,11 @@ def _flag(value: bool) -> bool:
     if not isinstance(value, bool):
         raise TypeError(f"later, going_back and inherited are bool, not {type(value).__name__}")
     return value
+
+
+def _slots(count: int, what: str) -> int:
+    if isinstance(count, bool) or not isinstance(count, int):
+        raise TypeError(f"{what} has to be int, not {type(count).__name__}")
+    if not 0 <= count < 1 << 64:
+        raise ValueError(f"{what} has to be a number of keys, not {count}")
+    return count

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 __all__ = [
     "AbiError", "ArgumentError", "ClosedError", "Error", "FileAccessError", "FileMissingError", "FileReadError",
     "InternalError", "KeyringError", "NoFileError", "NoSnapshotError", "SnapshotError", "StateError", "TokenError",
@@ -36,9 +38,17 @@ class FileReadError(Error, OSError):
 class FileMissingError(FileReadError, FileNotFoundError):
     """A file is not there."""
 
+    def __init__(self, *arguments: object) -> None:
+        super().__init__(*arguments)
+        self.errno = errno.ENOENT
+
 
 class FileAccessError(FileReadError, PermissionError):
     """A file may not be read or written."""
+
+    def __init__(self, *arguments: object) -> None:
+        super().__init__(*arguments)
+        self.errno = errno.EACCES
 
 
 class SnapshotError(Error):

@@ -8,7 +8,7 @@ from typing import Any
 from keyward._cffi import ffi, lib
 from keyward._errors import AbiError, error_of
 
-__all__ = ["OPTIONAL_PATH", "bytes_of", "check", "check_version", "ffi", "lib", "name_of", "path_of"]
+__all__ = ["OPTIONAL_PATH", "bytes_of", "check", "check_version", "ffi", "lib", "name_of", "path_of", "text_of"]
 
 OPTIONAL_PATH = str | bytes | os.PathLike[str] | os.PathLike[bytes] | None
 
@@ -33,6 +33,16 @@ def path_of(path: OPTIONAL_PATH, what: str) -> bytes:
     if b"\0" in encoded or not encoded:
         raise ValueError(f"{what} is empty or has a NUL")
     return encoded
+
+
+def text_of(text: str, what: str) -> bytes:
+    """A name in UTF-8."""
+    if not isinstance(text, str):
+        raise TypeError(f"{what} has to be str, not {type(text).__name__}")
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        raise ValueError(f"{what} has a lone surrogate, which UTF-8 does not have") from None
 
 
 def bytes_of(data: bytes) -> tuple[Any, Any]:

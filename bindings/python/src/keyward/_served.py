@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from keyward._engine import Engine
 from keyward._errors import ArgumentError, NoSnapshotError
 
-__all__ = ["KEY", "Served", "folded"]
+__all__ = ["KEY", "Served", "folded", "listed", "peer_at"]
 
 KEY = "keyward.verdict"
 """Where the verdict is in an ASGI scope and a WSGI environ."""
@@ -18,6 +19,20 @@ KEY = "keyward.verdict"
 def folded(name: str) -> str:
     """A header's name as programs may read it: what is equal so is taken for the same header."""
     return name.lower().replace("_", "-").replace(".", "-")
+
+
+def listed(scopes: Sequence[str]) -> tuple[str, ...]:
+    """Scopes as verify() takes them: a str would be a scope for each of its letters."""
+    if not isinstance(scopes, list | tuple):
+        raise TypeError(f"scopes has to be a list or tuple of str, not {type(scopes).__name__}")
+    return tuple(scopes)
+
+
+def peer_at(address: Any) -> Any:
+    """The peer at an address that a server tells. Servers may have it from a header, and so from the client: it never
+    says that the peer is on a Unix socket, which realms trust."""
+    text = address.decode("latin-1") if isinstance(address, bytes) else address
+    return None if text == "unix:" else address
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +55,11 @@ class Served:
         for scope in self.scopes:
             if not isinstance(scope, str):
                 raise TypeError(f"a scope has to be str, not {type(scope).__name__}")
+        if self.environment is not None and not isinstance(self.environment, str):
+            raise TypeError(f"environment has to be str or None, not {type(self.environment).__name__}")
+        for what, flag in (("hide_credentials", self.hide_credentials), ("list_scopes", self.list_scopes)):
+            if not isinstance(flag, bool):
+                raise TypeError(f"{what} has to be bool, not {type(flag).__name__}")
         try:
             self.engine.check_realm(self.realm, self.environment)
         except NoSnapshotError:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import atexit
 import logging
-import math
 import os
 import threading
 import weakref
@@ -37,8 +36,9 @@ class Watch:
     def __init__(self, engine: Engine, interval: float) -> None:
         if isinstance(interval, bool) or not isinstance(interval, int | float):
             raise TypeError(f"interval has to be seconds, not {type(interval).__name__}")
-        if not (math.isfinite(interval) and interval >= 0.01):
-            raise ValueError(f"interval has to be at least 0.01 seconds, not {interval}")
+        # What a thread cannot wait for would end it, and the engine would grow old in silence.
+        if not 0.01 <= interval <= threading.TIMEOUT_MAX:
+            raise ValueError(f"interval has to be 0.01 to {threading.TIMEOUT_MAX:.0f} seconds, not {interval}")
         self.interval = interval
         self.error: Error | None = None
         """Why the last reload failed; `None` where it went well."""

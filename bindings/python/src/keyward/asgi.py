@@ -14,7 +14,7 @@ from typing import Any
 from keyward._engine import Answer, Engine
 from keyward._native import Verdict
 from keyward._request import Request
-from keyward._served import KEY, Served
+from keyward._served import KEY, Served, listed, peer_at
 
 __all__ = ["KEY", "KeywardMiddleware", "request_of"]
 
@@ -49,7 +49,7 @@ def request_of(
         host = b""
     client = scope.get("client")
     if client:
-        peer = client[0]
+        peer = peer_at(client[0])
     else:
         # A server on a Unix socket names its path, and no port.
         server = scope.get("server")
@@ -92,7 +92,7 @@ class KeywardMiddleware:
         list_scopes: bool = False,
     ) -> None:
         self.app = app
-        self.served = Served(engine, realm, environment, tuple(scopes), hide_credentials, list_scopes)
+        self.served = Served(engine, realm, environment, listed(scopes), hide_credentials, list_scopes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         kind = scope["type"]
@@ -101,6 +101,9 @@ class KeywardMiddleware:
             return
         if kind not in ("http", "websocket"):
             raise RuntimeError(f"keyward does not know what to ask about a connection of type {kind!r}")
+        if not isinstance(scope["headers"], list | tuple):
+            # It may be read only once, and the application wants them, too.
+            scope = {**scope, "headers": list(scope["headers"])}
         served = self.served
         request = request_of(
             scope, served.realm, environment=served.environment, scopes=served.scopes, list_scopes=served.list_scopes

@@ -26,7 +26,7 @@ from urllib.parse import quote
 from keyward._engine import Answer, Engine
 from keyward._errors import ArgumentError, NoSnapshotError
 from keyward._request import Request
-from keyward._served import KEY, Served, folded
+from keyward._served import KEY, Served, folded, listed, peer_at
 
 __all__ = ["KEY", "KeywardMiddleware", "request_of"]
 
@@ -56,10 +56,9 @@ def request_of(
         headers = [(name, value) for name, value in headers if name != "AUTHORIZATION"]
         headers += [("AUTHORIZATION", value) for value in authorization.split(",")]
     host = environ.get("HTTP_HOST")
-    peer = environ.get("REMOTE_ADDR")
-    if not peer:
-        # Servers on a Unix socket have no address to tell.
-        peer = "unix:" if peer == "" else None
+    address = environ.get("REMOTE_ADDR")
+    # Servers on a Unix socket have no address to tell.
+    peer = "unix:" if address == "" else peer_at(address)
     return Request(
         realm,
         headers,
@@ -110,7 +109,7 @@ class KeywardMiddleware:
         list_scopes: bool = False,
     ) -> None:
         self.app = app
-        self.served = Served(engine, realm, environment, tuple(scopes), hide_credentials, list_scopes)
+        self.served = Served(engine, realm, environment, listed(scopes), hide_credentials, list_scopes)
         try:
             names = [header.name for header in engine.credential_headers(realm)]
         except NoSnapshotError:
