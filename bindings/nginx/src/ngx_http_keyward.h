@@ -138,6 +138,9 @@ typedef struct {
 typedef struct {
     ngx_http_keyward_question_t  question;
 
+    /* whose credentials the request may have, whatever it was told */
+    ngx_http_keyward_engine_t   *engine;
+
     uint32_t                     reason;
     uint64_t                     generation;
     ngx_str_t                    key_id;
@@ -242,7 +245,8 @@ void ngx_http_keyward_init_filters(void);
 
 /* hide */
 ngx_int_t ngx_http_keyward_hide(ngx_http_request_t *r,
-    ngx_http_keyward_loc_conf_t *conf, ngx_http_keyward_ctx_t *ctx);
+    ngx_http_keyward_engine_t *engine, ngx_str_t *realm,
+    ngx_http_keyward_ctx_t *ctx);
 ngx_uint_t ngx_http_keyward_user_is_secret(ngx_http_request_t *r,
     ngx_http_keyward_engine_t *engine, ngx_str_t *realm);
 

@@ -13,6 +13,8 @@ static ngx_int_t ngx_http_keyward_first(ngx_http_request_t *r);
 static ngx_int_t ngx_http_keyward_last(ngx_http_request_t *r);
 static ngx_int_t ngx_http_keyward_allowed(ngx_http_request_t *r);
 static ngx_int_t ngx_http_keyward_log(ngx_http_request_t *r);
+static ngx_uint_t ngx_http_keyward_is_lost(ngx_http_request_t *r,
+    ngx_http_keyward_loc_conf_t *conf);
 static ngx_int_t ngx_http_keyward_refuse(ngx_http_request_t *r,
     ngx_http_keyward_ctx_t *ctx);
 static ngx_uint_t ngx_http_keyward_is_answered(
@@ -106,6 +108,7 @@ ngx_http_keyward_first(ngx_http_request_t *r)
 
     ngx_http_set_ctx(r, ctx, ngx_http_keyward_module);
 
+    ctx->engine = klcf->engine;
     ctx->refused = 0;
     ctx->held = 0;
 
@@ -208,7 +211,20 @@ ngx_http_keyward_allowed(ngx_http_request_t *r)
     klcf = ngx_http_get_module_loc_conf(r, ngx_http_keyward_module);
 
     if (klcf->realm.value.len == 0) {
-        return NGX_DECLINED;
+
+        /*
+         * A page of error_page, or a subrequest: what stands behind it sees
+         * the credentials of the realm that the request was for.
+         */
+
+        ctx = klcf->hide ? ngx_http_keyward_ctx(r) : NULL;
+
+        if (ctx == NULL) {
+            return NGX_DECLINED;
+        }
+
+        return ngx_http_keyward_hide(r, ctx->engine, &ctx->question.realm,
+                                     ctx);
     }
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_keyward_module);
@@ -238,7 +254,7 @@ ngx_http_keyward_allowed(ngx_http_request_t *r)
         return NGX_DECLINED;
     }
 
-    return ngx_http_keyward_hide(r, klcf, ctx);
+    return ngx_http_keyward_hide(r, klcf->engine, &klcf->realm.value, ctx);
 }
 
 
@@ -268,9 +284,10 @@ ngx_http_keyward_log(ngx_http_request_t *r)
     } else {
         klcf = ngx_http_get_module_loc_conf(r, ngx_http_keyward_module);
 
-        if (klcf->realm.value.len == 0
-            || !ngx_http_keyward_user_is_secret(r, klcf->engine,
-                                                &klcf->realm.value))
+        if (!ngx_http_keyward_is_lost(r, klcf)
+            && (klcf->realm.value.len == 0
+                || !ngx_http_keyward_user_is_secret(r, klcf->engine,
+                                                    &klcf->realm.value)))
         {
             return NGX_OK;
         }
@@ -285,6 +302,40 @@ ngx_http_keyward_log(ngx_http_request_t *r)
     v->no_cacheable = 0;
 
     return NGX_OK;
+}
+
+
+/*
+ * A request that ended before it had a location (a second Authorization, a
+ * header that is too large, no Host, a client that left): nobody knows which
+ * realm it was for, so its user name may be a key of any. nginx may have made
+ * a page of error_page out of it.
+ */
+
+static ngx_uint_t
+ngx_http_keyward_is_lost(ngx_http_request_t *r,
+    ngx_http_keyward_loc_conf_t *conf)
+{
+    ngx_http_core_srv_conf_t      *cscf;
+    ngx_http_keyward_main_conf_t  *kmcf;
+
+    kmcf = ngx_http_get_module_main_conf(r, ngx_http_keyward_module);
+
+    if (kmcf->engines.nelts == 0) {
+        return 0;
+    }
+
+    if (r->internal) {
+        return r->err_status >= NGX_HTTP_BAD_REQUEST;
+    }
+
+    cscf = ngx_http_get_module_srv_conf(r, ngx_http_core_module);
+
+    /* a server without locations may have answered what it was asked */
+
+    return conf == cscf->ctx->loc_conf[ngx_http_keyward_module.ctx_index]
+           && (r->headers_out.status < NGX_HTTP_OK
+               || r->headers_out.status >= NGX_HTTP_SPECIAL_RESPONSE);
 }
 
 

@@ -17,6 +17,8 @@ static void ngx_http_keyward_close(void *data);
 static ngx_int_t ngx_http_keyward_share(ngx_conf_t *cf,
     ngx_http_keyward_engine_t *engine);
 static ngx_int_t ngx_http_keyward_init_zone(ngx_shm_zone_t *zone, void *data);
+static ngx_uint_t ngx_http_keyward_conflicts(
+    ngx_http_keyward_main_conf_t *old, ngx_http_keyward_engine_t *engine);
 
 
 ngx_http_keyward_engine_t *
@@ -300,10 +302,66 @@ ngx_http_keyward_init_zone(ngx_shm_zone_t *zone, void *data)
             return NGX_ERROR;
         }
 
+        if (ngx_http_keyward_conflicts(data, engines[i])) {
+            ngx_log_error(NGX_LOG_EMERG, zone->shm.log, 0,
+                          "keyward: \"%V\" has generation %uL with other bytes "
+                          "than workers decide from: publish it with a new "
+                          "generation, in %V:%ui",
+                          &engines[i]->snapshot.value,
+                          (uint64_t) engines[i]->info.generation,
+                          &engines[i]->snapshot.file,
+                          engines[i]->snapshot.line);
+            return NGX_ERROR;
+        }
+
         engines[i]->shared = shared;
     }
 
     return NGX_OK;
+}
+
+
+/*
+ * Whether the running configuration decides from the same generation with
+ * other bytes: a number says nothing of which of the two is the newer, so a key
+ * that one of them refuses could come in again. The engine knows it of its
+ * file. With different generations it is not asked: it would take the new one,
+ * and this configuration may still be refused.
+ */
+
+static ngx_uint_t
+ngx_http_keyward_conflicts(ngx_http_keyward_main_conf_t *old,
+    ngx_http_keyward_engine_t *engine)
+{
+    uint32_t                     changed;
+    ngx_uint_t                   i;
+    keyward_engine_info          info;
+    ngx_http_keyward_engine_t  **engines;
+
+    if (old == NULL) {
+        return 0;
+    }
+
+    engines = old->engines.elts;
+
+    for (i = 0; i < old->engines.nelts; i++) {
+
+        if (!ngx_http_keyward_equal(&engines[i]->snapshot.value,
+                                    &engine->snapshot.value))
+        {
+            continue;
+        }
+
+        if (keyward_info(engines[i]->handle, &info, sizeof(info)) == KEYWARD_OK
+            && info.generation == engine->info.generation
+            && keyward_reload(engines[i]->handle, &changed, NULL, 0)
+               == KEYWARD_E_CONFLICT)
+        {
+            return 1;
+        }
+    }
+
+    return 0;
 }
 
 

@@ -11,14 +11,16 @@
 #define NGX_HTTP_KEYWARD_NAME  256
 
 
+static void ngx_http_keyward_unlink(ngx_http_request_t *r, ngx_str_t *name);
+static void ngx_http_keyward_forget_values(ngx_http_request_t *r);
 static ngx_uint_t ngx_http_keyward_folds(ngx_str_t *name, char *credential);
 static ngx_array_t *ngx_http_keyward_names(ngx_http_request_t *r,
     ngx_http_keyward_engine_t *engine, ngx_str_t *realm);
 
 
 ngx_int_t
-ngx_http_keyward_hide(ngx_http_request_t *r, ngx_http_keyward_loc_conf_t *conf,
-    ngx_http_keyward_ctx_t *ctx)
+ngx_http_keyward_hide(ngx_http_request_t *r, ngx_http_keyward_engine_t *engine,
+    ngx_str_t *realm, ngx_http_keyward_ctx_t *ctx)
 {
     char            **names;
     ngx_uint_t        i, k, hidden, credential;
@@ -27,7 +29,7 @@ ngx_http_keyward_hide(ngx_http_request_t *r, ngx_http_keyward_loc_conf_t *conf,
     ngx_list_part_t  *part;
     ngx_table_elt_t  *h, *copy;
 
-    credentials = ngx_http_keyward_names(r, conf->engine, &conf->realm.value);
+    credentials = ngx_http_keyward_names(r, engine, realm);
     if (credentials == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
@@ -55,13 +57,7 @@ ngx_http_keyward_hide(ngx_http_request_t *r, ngx_http_keyward_loc_conf_t *conf,
 
             if (credential) {
                 hidden = 1;
-
-                if (&h[i] == r->headers_in.authorization) {
-                    r->headers_in.authorization = NULL;
-                    ngx_str_set(&r->headers_in.user, "");
-                    ngx_str_null(&r->headers_in.passwd);
-                }
-
+                ngx_http_keyward_unlink(r, &h[i].key);
                 continue;
             }
 
@@ -77,6 +73,8 @@ ngx_http_keyward_hide(ngx_http_request_t *r, ngx_http_keyward_loc_conf_t *conf,
     if (!hidden) {
         return NGX_DECLINED;
     }
+
+    ngx_http_keyward_forget_values(r);
 
     if (ctx && ctx->received == NULL && r == r->main) {
 
@@ -97,6 +95,100 @@ ngx_http_keyward_hide(ngx_http_request_t *r, ngx_http_keyward_loc_conf_t *conf,
     }
 
     return NGX_DECLINED;
+}
+
+
+/*
+ * nginx has pointers of its own to some headers, and variables that read them
+ * there. By the name: the list may have been copied since.
+ */
+
+static void
+ngx_http_keyward_unlink(ngx_http_request_t *r, ngx_str_t *name)
+{
+    if (ngx_http_keyward_folds(name, "authorization")) {
+        r->headers_in.authorization = NULL;
+        ngx_str_set(&r->headers_in.user, "");
+        ngx_str_null(&r->headers_in.passwd);
+
+    } else if (ngx_http_keyward_folds(name, "user-agent")) {
+        r->headers_in.user_agent = NULL;
+
+    } else if (ngx_http_keyward_folds(name, "referer")) {
+        r->headers_in.referer = NULL;
+
+#if (NGX_HTTP_GZIP || NGX_HTTP_HEADERS)
+    } else if (ngx_http_keyward_folds(name, "via")) {
+        r->headers_in.via = NULL;
+#endif
+
+#if (nginx_version >= 1023000)
+
+    } else if (ngx_http_keyward_folds(name, "cookie")) {
+        r->headers_in.cookie = NULL;
+
+#if (NGX_HTTP_X_FORWARDED_FOR)
+    } else if (ngx_http_keyward_folds(name, "x-forwarded-for")) {
+        r->headers_in.x_forwarded_for = NULL;
+#endif
+
+#else
+
+    } else if (ngx_http_keyward_folds(name, "cookie")) {
+        r->headers_in.cookies.nelts = 0;
+
+#if (NGX_HTTP_X_FORWARDED_FOR)
+    } else if (ngx_http_keyward_folds(name, "x-forwarded-for")) {
+        r->headers_in.x_forwarded_for.nelts = 0;
+#endif
+
+#endif
+    }
+}
+
+
+/*
+ * Values that nginx has kept since something before the access phase used them:
+ * limit_req, "if". They are read from the headers again where they are used
+ * next. What "set" and "map" give is the configuration's, not the client's; and
+ * only the hash knows what "set" has made of a name that starts as a header's.
+ */
+
+static void
+ngx_http_keyward_forget_values(ngx_http_request_t *r)
+{
+    ngx_str_t                  *name;
+    ngx_uint_t                  i;
+    ngx_http_variable_t        *v, *known;
+    ngx_http_core_main_conf_t  *cmcf;
+
+    cmcf = ngx_http_get_module_main_conf(r, ngx_http_core_module);
+
+    v = cmcf->variables.elts;
+
+    for (i = 0; i < cmcf->variables.nelts; i++) {
+
+        name = &v[i].name;
+
+        if (!(name->len > 5 && ngx_strncmp(name->data, "http_", 5) == 0)
+            && !(name->len > 7 && ngx_strncmp(name->data, "cookie_", 7) == 0)
+            && !(name->len == 11
+                 && ngx_strncmp(name->data, "remote_user", 11) == 0))
+        {
+            continue;
+        }
+
+        known = ngx_hash_find(&cmcf->variables_hash,
+                              ngx_hash_key(name->data, name->len), name->data,
+                              name->len);
+
+        if (known && (known->flags & NGX_HTTP_VAR_CHANGEABLE)) {
+            continue;
+        }
+
+        r->variables[i].valid = 0;
+        r->variables[i].not_found = 0;
+    }
 }
 
 

@@ -216,6 +216,14 @@ ngx_http_keyward_set_target(ngx_http_request_t *r, keyward_request *request)
 
     ngx_http_keyward_bytes(request->path, &r->unparsed_uri);
 
+    /* "http://host?query": RFC 9110, section 4.2.3, an empty path is "/" */
+
+    if (r->schema_end && r->unparsed_uri.len && r->unparsed_uri.data[0] == '?')
+    {
+        request->path.data = (u_char *) "/";
+        request->path.len = 1;
+    }
+
     if (r->host_start && r->host_end) {
         request->host.data = r->host_start;
         request->host.len = r->host_end - r->host_start;

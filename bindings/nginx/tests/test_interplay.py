@@ -300,6 +300,14 @@ scopes = ["never"]
         self.assertEqual(answer.status, 401, "asked before the body is")
 
 
+class Targets(Case):
+    def test_an_absolute_target_without_a_path(self):
+        nginx = self.nginx(f"location / {{ keyward api; proxy_pass {self.upstream().url}; }}")
+        for target in ("http://localhost?x=1", "http://localhost", "http://localhost/?x=1"):
+            self.assertEqual(nginx.get(target, self.GOOD).status, 200, target)
+            self.assertEqual(nginx.get(target).status, 401, target)
+
+
 class Merging(Case):
     TWO = """
 [realm.api]

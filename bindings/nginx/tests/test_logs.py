@@ -1,9 +1,10 @@
 """Nothing of a credential is written down, at any level."""
 
 import base64
+import socket
 import subprocess
 
-from harness import NGINX, Case
+from harness import NGINX, Case, wait_until
 
 SECRET = "secret-of-k1-0123456789"
 OTHER = "secret-of-nobody-012345"
@@ -93,3 +94,47 @@ class Logs(Case):
         self.assertEqual(nginx.get("/", [("Authorization", staff)]).status, 200)
         nginx.stop()
         self.assertIn(" - staff [", nginx.log("access.log"))
+
+    def test_a_request_that_ends_before_it_has_a_location(self):
+        config = self.CONFIG.replace('source = "bearer"', 'source = "basic"')
+        user = "Basic " + base64.b64encode(f"{SECRET}:".encode()).decode()
+        authorization = f"Authorization: {user}\r\n"
+        lost = {"twice": f"GET /twice HTTP/1.1\r\nHost: h\r\n{authorization * 2}\r\n",
+                "large": f"GET /large HTTP/1.1\r\nHost: h\r\n{authorization}X-Large: {'x' * 40_000}\r\n\r\n",
+                "nohost": f"GET /nohost HTTP/1.1\r\n{authorization}\r\n",
+                "badhost": f"GET /badhost HTTP/1.1\r\n{authorization}Host: a/b\r\n\r\n",
+                "length": f"GET /length HTTP/1.1\r\nHost: h\r\n{authorization}Content-Length: -1\r\n\r\n",
+                "coding": f"GET /coding HTTP/1.1\r\nHost: h\r\n{authorization}Transfer-Encoding: foo\r\n\r\n",
+                "trace": f"TRACE /trace HTTP/1.1\r\nHost: h\r\n{authorization}\r\n",
+                "gone": f"GET /gone HTTP/1.1\r\nHost: h\r\n{authorization}"}
+        proxy = f"proxy_pass {self.upstream().url};"
+        page = f"error_page 400 405 494 501 /page; location = /page {{ root {self.folder}; }}"
+        (self.folder / "page").write_text("page")
+        headers_realm = config + '[realm.other]\n[realm.other.credential.key]\nkind = "key"\nsource = "header:X-Api-Key"\n'
+        for server in (f"location / {{ keyward api; {proxy} }}", f"location / {{ keyward api; {proxy} }} {page}",
+                       f"keyward other; location / {{ keyward api; {proxy} }}"):
+            nginx = self.nginx(server, snapshot=self.snapshot(headers_realm))
+            for request in lost.values():
+                with nginx.connect() as connection:
+                    connection.socket.sendall(request.encode())
+                    if not request.endswith("\r\n\r\n"):
+                        connection.socket.shutdown(socket.SHUT_WR)
+                    while connection.socket.recv(65536):
+                        pass
+            wait_until(lambda nginx=nginx: nginx.log("access.log").count("\n") == len(lost))
+            nginx.stop()
+            log = nginx.log("access.log")
+            for name in lost:
+                self.assertIn(f" /{name} ", log)
+            self.assertNotIn("secret", log)
+
+    def test_a_user_of_a_server_without_keyward_is_still_logged(self):
+        (self.folder / "users").write_text("staff:{PLAIN}password\n")
+        (self.folder / "there").write_text("there")
+        basic = f'auth_basic "x"; auth_basic_user_file {self.folder}/users; root {self.folder};'
+        staff = [("Authorization", "Basic " + base64.b64encode(b"staff:password").decode())]
+        for server in (basic, f"location / {{ {basic} }}"):
+            nginx = self.nginx(server)
+            self.assertEqual(nginx.get("/there", staff).status, 200)
+            nginx.stop()
+            self.assertIn(" - staff [", nginx.log("access.log"))

@@ -178,6 +178,28 @@ class Reload(Case):
         nginx.start()
         self.assertEqual(self.status(nginx), 204, "a restart may")
 
+    def test_nginx_reload_does_not_take_other_bytes_of_the_same_generation(self):
+        """A rebuild with --generation, or a second builder: the number does not say which of the two is the newer."""
+        nginx = self.start(expect=["generation"])
+        nginx.snapshot.publish([{**A, "status": "revoked"}, B])
+        wait_until(lambda: self.status(nginx) == 401)
+        time.sleep(0.3)  # the master looks as often as the workers, and only it is asked
+        used = nginx.snapshot.path.read_bytes()
+        nginx.snapshot.path.unlink()
+        nginx.snapshot.publish([A, B], "--generation", "2")
+        self.assertNotEqual(nginx.snapshot.path.read_bytes(), used)
+        before = set(nginx.workers())
+        nginx.signal(signal.SIGHUP)
+        wait_until(lambda: "with other bytes than workers decide from" in nginx.log())
+        self.assertEqual(set(nginx.workers()), before)
+        self.assertEqual((self.status(nginx), self.status(nginx, KEY_B)), (401, 204))
+        nginx.snapshot.put(used)
+        nginx.reload()
+        self.assertEqual((self.status(nginx), self.status(nginx, KEY_B)), (401, 204))
+        nginx.snapshot.publish([A])
+        nginx.reload()
+        self.assertEqual((self.status(nginx), self.status(nginx, KEY_B)), (204, 401))
+
     def test_reopen(self):
         nginx = self.start()
         (nginx.folder / "access.log").rename(nginx.folder / "old.log")

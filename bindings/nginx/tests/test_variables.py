@@ -214,3 +214,48 @@ class Hiding(Case):
         self.assertEqual(sorted(request["target"] for request in behind.received), ["/asked", "/mirrored", "/x"])
         for request in behind.received:
             self.assertNotIn("x-api-key", {name.lower() for name, _ in request["headers"]}, request["target"])
+
+    def test_what_hides_goes_with_the_request_into_locations_without_a_realm(self):
+        behind = self.upstream()
+        nginx = self.nginx(f"""
+            error_page 403 = @app;
+            location /held {{ keyward api; error_page 403 = @off; proxy_pass {behind.url}; }}
+            location / {{ keyward api; auth_request /ask; proxy_pass {behind.url}; }}
+            location @app {{ keyward off; proxy_pass {behind.url}; }}
+            location @off {{ keyward off; keyward_hide_credentials off; proxy_pass {behind.url}; }}
+            location = /ask {{ internal; proxy_pass {behind.url}/asked; }}
+            location = /plain {{ proxy_pass {behind.url}; }}""",
+            keyward={"hide_credentials": "on"}, snapshot=self.snapshot(CONFIG, KEYS))
+
+        def ask(target, name):
+            behind.received.clear()
+            self.assertEqual(nginx.get(target, key(name)).status, 200)
+            return [(request["target"], "x-api-key" in {header.lower() for header, _ in request["headers"]}) for request in behind.received]
+
+        self.assertEqual(ask("/x", "k1"), [("/asked", False), ("/x", False)])
+        self.assertEqual(ask("/x", "held"), [("/x", False)], "refused, and let in by error_page")
+        self.assertEqual(ask("/held", "held"), [("/held", True)], "off says what it says")
+        self.assertEqual(ask("/plain", "k1"), [("/plain", True)], "no realm was asked")
+
+    def test_values_that_were_used_before(self):
+        nginx = self.start("on", """
+            limit_req zone=z; if ($http_x_api_key = "none") { return 400; } set $http_mine "mine";
+            proxy_set_header X-Key "<$http_x_api_key>"; proxy_set_header X-User "<$remote_user>"; proxy_set_header X-Mine $http_mine;""",
+            http="limit_req_zone $http_x_api_key$remote_user zone=z:1m rate=1000r/s;\n")
+        user = [("Authorization", "Basic " + base64.b64encode(b"user:x").decode())]
+        seen = dict(nginx.get("/x", key("k1")).json()["headers"])
+        self.assertEqual((seen["X-Key"], seen["X-User"], seen["X-Mine"]), ("<>", "<>", "mine"))
+        seen = dict(nginx.get("/open", user).json()["headers"])
+        self.assertEqual((seen["X-Key"], seen["X-User"]), ("<>", "<>"))
+
+    def test_headers_that_nginx_keeps_pointers_to(self):
+        sources = {"Cookie": "http_cookie", "User-Agent": "http_user_agent", "Referer": "http_referer", "Via": "http_via",
+                   "X-Forwarded-For": "http_x_forwarded_for"}
+        for header, variable in sources.items():
+            config = f'[realm.api]\n[realm.api.credential.key]\nkind = "key"\nsource = "header:{header}"\n'
+            nginx = self.start("on", f'set $early ${variable}; proxy_set_header X-Seen "<${variable}>";', config, [KEYS[1]])
+            seen = nginx.get("/x", [(header, KEYS[1]["key"])])
+            self.assertEqual(seen.status, 200, header)
+            seen = dict(seen.json()["headers"])
+            self.assertEqual(seen["X-Seen"], "<>", header)
+            self.assertNotIn(header, seen)
