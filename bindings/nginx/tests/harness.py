@@ -307,7 +307,15 @@ http {{
         os.kill(self.pid, number)
 
     def workers(self):
-        """The ids of the worker processes that are there now."""
+        """The ids of the worker processes that are there now. The system's list may lack some while others end, so it counts
+        when it is the same twice."""
+        before = None
+        while before != (found := self._workers()):
+            before = found
+            time.sleep(0.002)
+        return found
+
+    def _workers(self):
         children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
         found = []
         for child in map(int, children):

@@ -29,6 +29,7 @@ class Reload(Case):
     def per_worker(self, nginx, ask, tries=400):
         """What `ask(connection)` gives in each worker, by its id."""
         workers, found = set(nginx.workers()), {}
+        self.assertTrue(workers, "there are no workers")
         for _ in range(tries):
             with nginx.connect() as connection:
                 pid = connection.ask("GET", "/status").json()["pid"]
