@@ -7,7 +7,7 @@ import (
 )
 
 const (
-	width, left, right = 860, 250, 190
+	width, left, right = 900, 250, 230
 	bar, gap           = 18, 10
 )
 
