@@ -4,6 +4,7 @@ mod records;
 mod report;
 mod signed;
 
+use crate::beside::{Laid, lay_over};
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::progress::Progress;
@@ -20,7 +21,6 @@ use report::Report;
 use signed::Signed;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -135,29 +135,6 @@ enum Over {
     Refused(String),
     /// The file that is looked at is a delta itself.
     Itself,
-}
-
-/// A delta and the snapshot beside it.
-enum Laid {
-    On(Box<Layers>),
-    Stale(u64),
-}
-
-/// What stands at `beside`, laid over `base`; an error where servers refuse it.
-fn lay_over(base: &Arc<Snapshot>, beside: &Path) -> Result<Option<Laid>, String> {
-    let told = |error: std::io::Error| error.to_string();
-    let file = match File::open(beside) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        other => other.map_err(told)?,
-    };
-    let bytes = Bytes::open(&file, Mode::Map).map_err(told)?;
-    match Header::read(&bytes, bytes.len() as u64) {
-        Ok(header) if Delta::is_stale(&header, base) => Ok(Some(Laid::Stale(header.generation))),
-        _ => match Layers::with_delta(Arc::clone(base), bytes) {
-            Ok(layers) => Ok(Some(Laid::On(Box::new(layers)))),
-            Err(error) => Err(error.to_string()),
-        },
-    }
 }
 
 /// What is looked at.

@@ -2,6 +2,7 @@
 //! is on where nothing is said, also keys from their making to their end.
 
 mod bench;
+mod beside;
 mod build;
 mod conformance;
 mod demo;

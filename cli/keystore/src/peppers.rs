@@ -23,26 +23,26 @@ pub enum PepperError {
 }
 
 impl View<'_> {
-    /// That no digest was made with another pepper of this one's id. One that nothing is known of may be new.
-    pub fn check_pepper(&mut self, pepper: &Pepper) -> Result<(), PepperError> {
-        let known = self.pepper_proof(pepper.id())?;
-        match known {
-            Some(known) if known != pepper_check(pepper.key()) => Err(PepperError::Other { id: pepper.id() }),
-            _ => Ok(()),
-        }
+    /// That no digest was made with others than these peppers of their ids. Those that nothing is known of may be new.
+    pub fn check_peppers(&mut self, peppers: &[Pepper]) -> Result<(), PepperError> {
+        peppers.iter().try_for_each(|pepper| self.knows_pepper(pepper).map(drop))
     }
 
-    fn pepper_proof(&mut self, id: u32) -> Result<Option<Vec<u8>>, StoreError> {
+    /// Whether the pepper is noted; an error where another of its id is.
+    fn knows_pepper(&mut self, pepper: &Pepper) -> Result<bool, PepperError> {
         let sql = "SELECT proof FROM pepper WHERE id = $1";
-        query_first(self.session, sql, values![id], |mut row| row.bytes())
+        let known = query_first(self.session, sql, values![pepper.id()], |mut row| row.bytes())?;
+        match known {
+            Some(known) if known != pepper_check(pepper.key()) => Err(PepperError::Other { id: pepper.id() }),
+            known => Ok(known.is_some()),
+        }
     }
 }
 
 impl Change<'_> {
     /// Notes a pepper before the first digest of it is stored; an error where another of that id is known.
     pub fn use_pepper(&mut self, pepper: &Pepper) -> Result<(), PepperError> {
-        self.check_pepper(pepper)?;
-        if self.pepper_proof(pepper.id())?.is_none() {
+        if !self.knows_pepper(pepper)? {
             let sql = "INSERT INTO pepper (id, proof) VALUES ($1, $2)";
             let proof = pepper_check(pepper.key());
             self.writing().execute(sql, values![pepper.id(), &proof[..]])?;

@@ -235,6 +235,18 @@ fn a_file_that_is_no_snapshot_is_not_replaced(kind: Kind) {
     assert_eq!(fs::read_to_string(&notes).unwrap(), text);
 }
 
+/// Builds an empty snapshot of the last generation that a keystore could count to.
+fn build_foreign(house: &House, keyring: &str, output: &str) {
+    fs::write(house.path("none.jsonl"), "").unwrap();
+    let built = Command::new(env!("CARGO_BIN_EXE_keyward"))
+        .args(["build", "--config", "keyward.toml", "--keyring", keyring, "--keys", "none.jsonl"])
+        .args(["--generation", "9223372036854775807", "-o", output])
+        .current_dir(house.path("."))
+        .output()
+        .unwrap();
+    assert_code(&built, 0);
+}
+
 /// Whoever can write to the folder can put any number there; of those that nobody signed none is followed.
 fn an_unsigned_number_counts_for_nothing(kind: Kind) {
     let house = House::published(kind, 5);
@@ -245,28 +257,14 @@ fn an_unsigned_number_counts_for_nothing(kind: Kind) {
     assert_eq!(json(&house.publish(["--json"]))["generation"], 2);
     fs::write(house.path("unsigned.toml"), &unsigned).unwrap();
     fs::set_permissions(house.path("unsigned.toml"), fs::Permissions::from_mode(0o600)).unwrap();
-    fs::write(house.path("none.jsonl"), "").unwrap();
-    let built = Command::new(env!("CARGO_BIN_EXE_keyward"))
-        .args(["build", "--config", "keyward.toml", "--keyring", "unsigned.toml", "--keys", "none.jsonl"])
-        .args(["--generation", "9223372036854775807", "-o", "foreign.kwd"])
-        .current_dir(house.path("."))
-        .output()
-        .unwrap();
-    assert_code(&built, 0);
+    build_foreign(&house, "unsigned.toml", "foreign.kwd");
     fs::rename(house.path("foreign.kwd"), house.snapshot()).unwrap();
     assert_refused(&house.publish([]), 1, "9223372036854775807");
     assert_eq!(json(&house.publish(["--yes", "--json"]))["generation"], 3);
     assert_eq!(json(&house.publish(["--full", "--json"]))["generation"], 4);
     // Where nobody signs, it is believed, and cannot be counted on from.
     let house = House::published(kind, 5);
-    fs::write(house.path("none.jsonl"), "").unwrap();
-    let built = Command::new(env!("CARGO_BIN_EXE_keyward"))
-        .args(["build", "--config", "keyward.toml", "--keyring", "keyring.toml", "--keys", "none.jsonl"])
-        .args(["--generation", "9223372036854775807", "-o", "keys.kwd"])
-        .current_dir(house.path("."))
-        .output()
-        .unwrap();
-    assert_code(&built, 0);
+    build_foreign(&house, "keyring.toml", "keys.kwd");
     assert_refused(&house.publish(["--yes"]), 3, "generation 9223372036854775807 cannot be followed");
 }
 

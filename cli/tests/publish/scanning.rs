@@ -1,6 +1,6 @@
 //! `keyward scan`: live keys in files, and never the key in what it prints.
 
-use crate::support::{House, Kind, assert_code, assert_refused, key_text, on_both, stderr, stdout};
+use crate::support::{House, Kind, MANY, assert_code, assert_refused, key_text, on_both, stderr, stdout};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use std::fs;
@@ -135,4 +135,21 @@ fn what_cannot_be_read_is_said() {
     let both =
         house.run(&["scan", house.path("nothing").to_str().unwrap(), house.path("leak").to_str().unwrap()]);
     assert_code(&both, 1);
+}
+
+/// As servers do: it is what a killed publisher leaves, and all that it says is in the snapshot.
+#[test]
+fn a_delta_of_an_earlier_snapshot_is_passed_over() {
+    let house = House::published(Kind::Sqlite, MANY);
+    house.revoke(&mut house.store(), 1..2).unwrap();
+    assert_code(&house.publish([]), 0);
+    let (delta, kept) = (house.path("keys.kwd.delta"), house.path("kept"));
+    fs::copy(&delta, &kept).unwrap();
+    assert_code(&house.publish(["--full"]), 0);
+    fs::rename(&kept, &delta).unwrap();
+    fs::write(house.path("leak"), key_text(2)).unwrap();
+    let (snapshot, leak) = (house.snapshot(), house.path("leak"));
+    let found = scan(&house, &["--snapshot", snapshot.to_str().unwrap(), leak.to_str().unwrap()]);
+    assert_code(&found, 1);
+    assert!(stdout(&found).contains("LIVE key key_2 of shop of acme"), "{}", stdout(&found));
 }

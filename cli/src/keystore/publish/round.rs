@@ -190,9 +190,7 @@ impl<'s> Publishing<'s> {
             .or_else(|| self.is_strangely_signed(rules).then(|| "the signing keys have changed".to_owned()));
         let threads = self.settings.threads;
         self.store.read(|view| {
-            for pepper in rules.keyring.peppers() {
-                view.check_pepper(pepper)?;
-            }
+            view.check_peppers(rules.keyring.peppers())?;
             let newest = view.newest_change()?;
             let last = view.newest_publication()?;
             let base = match &in_place {

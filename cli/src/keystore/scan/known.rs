@@ -1,6 +1,7 @@
 //! Which strings are keys: by looking up their digests.
 
 use super::formats::Candidate;
+use crate::beside::{Laid, lay_over};
 use crate::failure::Failure;
 use crate::keystore::publish::Rules;
 use keyward::digest::{Digest, DigestKey, pepper_check, sha256};
@@ -13,7 +14,6 @@ use keyward::snapshot::{Check, Layers, Mode, Snapshot, delta_path};
 use keyward_keystore::{KeyState, Store, StoreError};
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 use zeroize::Zeroizing;
@@ -51,22 +51,21 @@ impl Known {
     /// In the keystore.
     pub(super) fn store(mut store: Store, rules: Rules, now: u64) -> Result<Self, Failure> {
         // With another pepper no key would be found, and that is not the same as finding none.
-        store.read(|view| rules.keyring.peppers().iter().try_for_each(|pepper| view.check_pepper(pepper)))?;
+        store.read(|view| view.check_peppers(rules.keyring.peppers()))?;
         let peppers = rules.keyring.peppers().iter().map(|pepper| Zeroizing::new(*pepper.key())).collect();
         Ok(Self { source: Source::Store(Box::new(store)), peppers, keys: BTreeMap::new(), now })
     }
 
     /// In a snapshot, with the delta that lies beside it.
     pub(super) fn snapshot(path: &Path, keyring: &Keyring, now: u64) -> Result<Self, Failure> {
-        let open = |path: &Path| File::open(path).and_then(|file| Bytes::open(&file, Mode::Map));
-        let bytes = open(path).map_err(|error| Failure::file(path, error))?;
+        let bytes = File::open(path).and_then(|file| Bytes::open(&file, Mode::Map));
+        let bytes = bytes.map_err(|error| Failure::file(path, error))?;
         let base = Snapshot::open(bytes, Check::Fast).map_err(|error| Failure::file(path, error))?;
         let base = Arc::new(base);
         let over = delta_path(path);
-        let layers = match open(&over) {
-            Err(error) if error.kind() == ErrorKind::NotFound => Layers::full(base),
-            Err(error) => return Err(Failure::file(&over, error)),
-            Ok(bytes) => Layers::with_delta(base, bytes).map_err(|error| Failure::file(&over, error))?,
+        let layers = match lay_over(&base, &over).map_err(|error| Failure::file(&over, error))? {
+            None | Some(Laid::Stale(_)) => Layers::full(base),
+            Some(Laid::On(layers)) => *layers,
         };
         let mut peppers = Vec::new();
         for entry in layers.base().peppers() {

@@ -1,11 +1,12 @@
 //! The snapshot in its place, and the delta beside it.
 
 use super::Fault;
+use crate::beside::{Laid, lay_over};
 use crate::keystore::publish::hex;
 use keyward::digest::pepper_check;
 use keyward::keyring::Keyring;
 use keyward::memory::Bytes;
-use keyward::snapshot::{Check, Delta, Layers, Mode, Snapshot, delta_path};
+use keyward::snapshot::{Check, Layers, Mode, Snapshot, delta_path};
 use std::fmt::Display;
 use std::fs::File;
 use std::io;
@@ -44,15 +45,10 @@ impl InPlace {
         };
         let over = delta_path(path);
         let mut layers = Layers::full(Arc::clone(&base));
-        match bytes(&over) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        match lay_over(&base, &over) {
+            Ok(None | Some(Laid::Stale(_))) => {}
+            Ok(Some(Laid::On(both))) => layers = *both,
             Err(error) => faults.push(fault(&over, &error, AGAIN)),
-            Ok(bytes) => match Layers::with_delta(Arc::clone(&base), bytes) {
-                Ok(both) => layers = both,
-                // One that an earlier snapshot had is passed over.
-                Err(_) if is_stale(&over, &base) => {}
-                Err(error) => faults.push(fault(&over, &error, AGAIN)),
-            },
         }
         let (full, delta) = layers.hashes();
         let hash = hex(delta.unwrap_or(full));
@@ -113,14 +109,4 @@ impl InPlace {
             }
         }
     }
-}
-
-/// Whether the delta is one of an earlier snapshot than `base`.
-fn is_stale(path: &Path, base: &Snapshot) -> bool {
-    bytes(path).is_ok_and(|bytes| {
-        Delta::open(bytes).is_ok_and(|delta| {
-            let header = delta.keys().header();
-            header.base_hash != *base.hash() && header.generation <= base.header().generation
-        })
-    })
 }

@@ -93,8 +93,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool, Failure> {
     match Rules::read(place) {
         Ok(rules) => {
             against_rules(&rules, &stored, in_place.as_ref(), &mut faults)?;
-            let known = store
-                .read(|view| rules.keyring.peppers().iter().try_for_each(|pepper| view.check_pepper(pepper)));
+            let known = store.read(|view| view.check_peppers(rules.keyring.peppers()));
             match known {
                 Err(PepperError::Store(error)) => return Err(error.into()),
                 Err(error) => faults.push(Fault {
