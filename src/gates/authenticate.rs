@@ -302,7 +302,7 @@ fn verify_key<H: HeaderList + ?Sized>(
         _ => return Err(Reason::MalformedCredential.into()),
     };
     // Asked for while the record is on its way.
-    let expected = expected(passage, request);
+    let (expected, now) = (expected(passage, request), passage.now());
     let mut found = None;
     for pepper in 0..keys.digest_keys.len() {
         let own;
@@ -329,7 +329,6 @@ fn verify_key<H: HeaderList + ?Sized>(
     if attributes.status == Status::Revoked {
         return Err(Reason::Revoked.into());
     }
-    let now = passage.now();
     if now < Timestamp::from_seconds(attributes.not_before) {
         return Err(Reason::NotYetValid.into());
     }

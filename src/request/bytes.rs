@@ -97,6 +97,13 @@ pub(crate) fn same(one: &[u8], other: &[u8]) -> bool {
     one.iter().zip(other).fold(0, |differs, (a, b)| differs | (a ^ b)) == 0
 }
 
+/// What stands behind `prefix`: [`slice::strip_prefix`] without a call for short ones, as prefixes mostly are.
+#[inline(always)]
+pub(crate) fn without_prefix<'t>(text: &'t [u8], prefix: &[u8]) -> Option<&'t [u8]> {
+    let (front, rest) = text.split_at_checked(prefix.len())?;
+    same(front, prefix).then_some(rest)
+}
+
 /// The first and the last `N` bytes, which may overlap.
 #[inline(always)]
 fn ends_of<const N: usize>(text: &[u8]) -> Option<(&[u8; N], &[u8; N])> {
@@ -311,10 +318,15 @@ mod tests {
         fn texts_are_the_same_where_they_are_equal(mut bytes in runs(), at in any::<prop::sample::Index>()) {
             prop_assert!(same(&bytes, &bytes.clone()));
             prop_assert!(!same(&bytes, &[&bytes[..], b"x"].concat()));
+            for end in 0..bytes.len() {
+                prop_assert_eq!(without_prefix(&bytes, &bytes[..end]), Some(&bytes[end..]));
+                prop_assert_eq!(without_prefix(&bytes[..end], &bytes), None);
+            }
             let as_they_were = bytes.clone();
             if let Some(byte) = (!bytes.is_empty()).then(|| at.get_mut(&mut bytes)) {
                 *byte ^= 4;
                 prop_assert!(!same(&bytes, &as_they_were));
+                prop_assert_eq!(without_prefix(&bytes, &as_they_were), None);
             }
         }
     }

@@ -28,8 +28,8 @@ pub struct Damaged;
 /// A record that was found: the slot that it stands in, and what it says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Entry {
-    slot: u32,
-    packed: Packed,
+    pub(super) slot: u32,
+    pub(super) packed: Packed,
 }
 
 impl Entry {
@@ -49,6 +49,7 @@ impl Entry {
 pub(super) struct Placed {
     pub(super) table: Table,
     pub(super) offset: u64,
+    pub(super) length: u64,
 }
 
 /// The tables of a snapshot.
@@ -142,6 +143,7 @@ impl Snapshot {
     }
 
     /// Whether every page has been checked.
+    #[inline]
     pub fn is_checked(&self) -> bool {
         self.pages.is_checked()
     }
@@ -357,7 +359,14 @@ impl Snapshot {
         stored_list_contains(set, address).ok_or_else(|| self.damaged())
     }
 
+    #[inline]
     pub(super) fn item(&self, placed: &Placed, number: u32) -> Option<&[u8]> {
+        if self.is_checked() {
+            // Nearly always, and the section's place is looked at only once then.
+            let section = usize_range(placed.offset..placed.offset + placed.length)?;
+            let section = self.pages.bytes().get(section)?;
+            return placed.table.item(number, |range| section.get(usize_range(range)?));
+        }
         placed.table.item(number, |range| {
             self.pages.read(usize_range(placed.offset + range.start..placed.offset + range.end)?)
         })
