@@ -126,14 +126,18 @@ pub struct Packed([u64; ATTRIBUTES_LENGTH / 8]);
 
 impl Packed {
     /// These bytes; `None` for a free slot, a removed key or a status that does not exist.
-    #[inline]
-    pub fn new(bytes: [u8; ATTRIBUTES_LENGTH]) -> Option<Self> {
-        let [.., status] = bytes;
-        let mut words = [0; ATTRIBUTES_LENGTH / 8];
-        for (word, bytes) in words.iter_mut().zip(bytes.as_chunks().0) {
-            *word = u64::from_le_bytes(*bytes);
-        }
-        status_from_byte(status).map(|_| Self(words))
+    #[inline(always)]
+    pub fn new(bytes: &[u8; ATTRIBUTES_LENGTH]) -> Option<Self> {
+        let word = |at| bytes_at(bytes, at).map_or(0, u64::from_le_bytes);
+        let packed = Self([word(0), word(8), word(16), word(24)]);
+        status_from_byte(packed.status()).map(|_| packed)
+    }
+
+    /// The last byte.
+    #[inline(always)]
+    const fn status(&self) -> u8 {
+        let [.., last] = self.0;
+        (last >> 56) as u8
     }
 
     /// What they say.
@@ -154,7 +158,7 @@ impl Packed {
             credential: bits(d, 32, 16) as u16,
             environment: bits(d, 48, 8) as u8,
             // `new` has seen to it that it is one; if it were none, nobody would get in.
-            status: status_from_byte(bits(d, 56, 8) as u8).unwrap_or(Status::Revoked),
+            status: status_from_byte(self.status()).unwrap_or(Status::Revoked),
         }
     }
 }
@@ -203,9 +207,9 @@ impl<'a> Slot<'a> {
     }
 
     /// What the record says of its key; `None` for a free slot, a removed key or a status that does not exist.
-    #[inline]
+    #[inline(always)]
     pub fn packed(self) -> Option<Packed> {
-        Packed::new(bytes_at(self.0, DIGEST_LENGTH)?)
+        Packed::new(self.0.last_chunk()?)
     }
 }
 

@@ -7,17 +7,20 @@ const BLOCK: usize = 16;
 /// A block and the byte after it.
 const PAIRS: usize = BLOCK + 1;
 
-/// Whether `belongs`, which should be free of branches, holds for each byte. The last block overlaps the
-/// one before it, so that no tail is left.
+/// Whether `belongs`, which should be free of branches, holds for each byte. Where the blocks leave a tail, one more
+/// block ends with it and overlaps the one before.
 #[inline(always)]
 fn all(bytes: &[u8], belongs: impl Fn(u8) -> bool + Copy) -> bool {
-    let Some(last) = bytes.last_chunk() else {
-        return bytes.iter().fold(true, |all, &byte| all & belongs(byte));
-    };
+    let (blocks, tail) = bytes.as_chunks();
     let mut strays = [0; BLOCK];
-    add_strays(&mut strays, last, belongs);
-    for block in bytes.as_chunks().0 {
+    for block in blocks {
         add_strays(&mut strays, block, belongs);
+    }
+    if !tail.is_empty() {
+        match bytes.last_chunk() {
+            Some(last) => add_strays(&mut strays, last, belongs),
+            None => return tail.iter().fold(true, |all, &byte| all & belongs(byte)),
+        }
     }
     u128::from_ne_bytes(strays) == 0
 }

@@ -28,13 +28,24 @@ pub struct Damaged;
 /// A record that was found: the slot that it stands in, and what it says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Entry {
-    pub(super) slot: u32,
-    pub(super) packed: Packed,
+    packed: Packed,
+    slot: u32,
+    /// What [`Layers`](super::Layers) notes of it: here there is room for it, and a verdict is no larger for it.
+    pub(super) layer: Layer,
+}
+
+/// Which file a record stands in. As wide as the room for it, so that no padding is moved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub(super) enum Layer {
+    Base,
+    Delta,
 }
 
 impl Entry {
+    #[inline]
     pub(super) const fn new(slot: u32, packed: Packed) -> Self {
-        Self { slot, packed }
+        Self { packed, slot, layer: Layer::Base }
     }
 
     /// What the record says.
@@ -214,7 +225,7 @@ impl Snapshot {
     pub fn find(&self, digest: &Digest) -> Result<Option<Entry>, Damaged> {
         let Some((slot, record)) = self.locate(digest)? else { return Ok(None) };
         let packed = record.packed().ok_or_else(|| self.damaged())?;
-        Ok(Some(Entry { slot, packed }))
+        Ok(Some(Entry::new(slot, packed)))
     }
 
     /// The slot that the record with that digest stands in, whatever it says.
@@ -266,7 +277,7 @@ impl Snapshot {
             return Ok(None);
         }
         let packed = record.packed().ok_or_else(|| self.damaged())?;
-        Ok(Some(Entry { slot, packed }))
+        Ok(Some(Entry::new(slot, packed)))
     }
 
     /// Every key, in the order of the index.
