@@ -170,14 +170,16 @@ enum Routing<'p> {
     Route(&'p RoutePlan),
 }
 
-/// The route of a request, where one matches.
+/// The route of a request, where one matches and it is `asked` for.
 #[inline]
 fn route<'p>(
     realm: &'p RealmPlan,
     target: &[u8],
     method: &[u8],
+    asked: bool,
 ) -> Result<Option<&'p RoutePlan>, AmbiguousPath> {
     match plain(target)? {
+        Plain::Whole(_) if !asked => Ok(None),
         Plain::Whole(path) => Ok(realm.route(path, method)),
         Plain::Doubtful(_) => route_of_doubtful(realm, target, method),
     }
@@ -226,7 +228,11 @@ fn pass<'r, H: HeaderList + ?Sized, O: Observer>(
     let routing = match request.path {
         None => Routing::LeftOut,
         Some(target) => {
-            let Ok(route) = route(realm, target, request.method.unwrap_or(b"GET")) else {
+            // A credential that is refused by itself is refused on every route where all ask for the same: to whoever
+            // tries many it is not worth a look at the routes.
+            let asked =
+                !(realm.is_uniform && !observer.listens() && early.as_ref().is_some_and(Early::is_refused));
+            let Ok(route) = route(realm, target, request.method.unwrap_or(b"GET"), asked) else {
                 observer
                     .saw(Gate::Path, Finding::Refused(Reason::AmbiguousPath, "it can be read in two ways"));
                 return Err(Reason::AmbiguousPath.into());
