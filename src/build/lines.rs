@@ -371,7 +371,7 @@ impl Collection {
         for mut item in block.items {
             item.id = IdSpan::new(item.id.start() + ids, item.id.length().into())?;
             // A key that is gone has no names.
-            let Some(packed) = Packed::new(item.attributes) else {
+            let Some(packed) = Packed::new(&item.attributes) else {
                 self.items.push(item);
                 continue;
             };

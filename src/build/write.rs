@@ -293,7 +293,7 @@ impl Collection {
             writer.zeros((slot - next) * RECORD_LENGTH as u64)?;
             next = slot + 1;
             // A key that is gone has no attributes.
-            let attributes = Packed::new(item.attributes).map_or(item.attributes, |packed| {
+            let attributes = Packed::new(&item.attributes).map_or(item.attributes, |packed| {
                 let mut attributes = packed.attributes();
                 attributes.tenant = final_number(&tables.tenant_places, attributes.tenant);
                 attributes.scope_set = final_number(&tables.scope_set_places, attributes.scope_set);

@@ -35,6 +35,7 @@ impl IdTag {
     }
 
     /// The tag with that number, of which the lower 48 bits count.
+    #[inline]
     pub const fn from_number(number: u64) -> Self {
         Self(number & ((1 << 48) - 1))
     }
@@ -43,11 +44,6 @@ impl IdTag {
     #[inline]
     pub const fn number(self) -> u64 {
         self.0
-    }
-
-    #[inline]
-    pub(super) const fn from_bytes([a, b, c, d, e, f]: [u8; 6]) -> Self {
-        Self(u64::from_le_bytes([a, b, c, d, e, f, 0, 0]))
     }
 
     #[inline]

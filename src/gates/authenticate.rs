@@ -11,7 +11,7 @@ use crate::reason::Reason;
 use crate::record::Status;
 use crate::request::credential::{Failure, Fault, Presented, Scratch};
 use crate::request::{HeaderList, Request};
-use crate::snapshot::Found;
+use crate::snapshot::{Damaged, Found};
 use crate::time::Timestamp;
 use crate::token::{self, Claims, KeyClaim};
 use arrayvec::ArrayVec;
@@ -69,7 +69,11 @@ impl<'h> Identity<'h> {
     }
 
     /// The subject, where a token was required.
+    #[inline]
     pub(super) fn subject(&self) -> Option<Box<str>> {
+        if self.is_key_alone() {
+            return None;
+        }
         self.tokens().next().and_then(|claims| claims.subject()).map(Box::from)
     }
 }
@@ -232,9 +236,10 @@ fn verify_kind<'h, H: HeaderList + ?Sized>(
 ) -> Result<(), Refusal> {
     match &credential.kind {
         KindPlan::Key(keys) => {
-            let entry = verify_key(passage, request, credential, keys, presented, scratch, form)?;
+            // Where it is not the first one, it has to be good, and nothing else is asked of it.
+            let key = if identity.by_key { &mut None } else { &mut identity.key };
+            verify_key(passage, request, credential, keys, presented, scratch, form, key)?;
             if !identity.by_key {
-                identity.key = Some(entry);
                 identity.scopes_of = Some(challenge);
                 identity.by_key = true;
             }
@@ -285,7 +290,10 @@ fn expected<H: HeaderList + ?Sized>(passage: &Passage<'_>, request: &Request<'_,
     }
 }
 
+/// Verifies a key, which goes to `key`. Not to the caller: a record and a reason in the same place are moved byte by
+/// byte.
 #[inline(always)]
+#[expect(clippy::too_many_arguments, reason = "one step of `authenticate`, with all that it has at hand")]
 fn verify_key<H: HeaderList + ?Sized>(
     passage: &Passage<'_>,
     request: &Request<'_, H>,
@@ -294,7 +302,8 @@ fn verify_key<H: HeaderList + ?Sized>(
     presented: &Presented<'_>,
     scratch: &Scratch,
     form: Option<&KeyForm>,
-) -> Result<Found, Refusal> {
+    key: &mut Option<Found>,
+) -> Result<(), Refusal> {
     let ahead = match form {
         Some(KeyForm::Digest(digest)) => Some(digest),
         Some(KeyForm::Malformed) => return Err(Reason::MalformedCredential.into()),
@@ -302,23 +311,16 @@ fn verify_key<H: HeaderList + ?Sized>(
         _ => return Err(Reason::MalformedCredential.into()),
     };
     // Asked for while the record is on its way.
-    let expected = expected(passage, request);
-    let mut found = None;
-    for pepper in 0..keys.digest_keys.len() {
-        let own;
-        let digest = match ahead {
-            Some(digest) if pepper == 0 => digest,
-            _ => {
-                own = keys.digest(pepper, presented, scratch).ok_or(Reason::Unavailable)?;
-                &own
-            }
-        };
-        found = passage.plan.layers().find(digest)?;
-        if found.is_some() {
-            break;
-        }
-    }
-    let entry = found.ok_or(Reason::UnknownKey)?;
+    let (expected, now) = (expected(passage, request), passage.now());
+    let found = match ahead {
+        Some(digest) => passage.plan.layers().find(digest)?,
+        None => None,
+    };
+    let found = match found {
+        None => find_under_peppers(passage, keys, presented, scratch, usize::from(ahead.is_some()))?,
+        found => found,
+    };
+    let Some(entry) = found else { return Err(Reason::UnknownKey.into()) };
     // A digest belongs to one credential by the key that it was made with; a file that says otherwise
     // was not written by keyward.
     if entry.attributes().credential != credential.number {
@@ -329,7 +331,6 @@ fn verify_key<H: HeaderList + ?Sized>(
     if attributes.status == Status::Revoked {
         return Err(Reason::Revoked.into());
     }
-    let now = passage.now();
     if now < Timestamp::from_seconds(attributes.not_before) {
         return Err(Reason::NotYetValid.into());
     }
@@ -340,7 +341,27 @@ fn verify_key<H: HeaderList + ?Sized>(
         return Err(Reason::WrongEnvironment.into());
     }
     passage.plan.layers().ensure_names(&entry)?;
-    Ok(entry)
+    *key = Some(entry);
+    Ok(())
+}
+
+/// The key with the digest of what was presented under a pepper, from the one with number `from` on.
+#[inline(never)]
+fn find_under_peppers(
+    passage: &Passage<'_>,
+    keys: &KeyPlan,
+    presented: &Presented<'_>,
+    scratch: &Scratch,
+    from: usize,
+) -> Result<Option<Found>, Damaged> {
+    for pepper in from..keys.digest_keys.len() {
+        let digest = keys.digest(pepper, presented, scratch).ok_or(Damaged)?;
+        let found = passage.plan.layers().find(&digest)?;
+        if found.is_some() {
+            return Ok(found);
+        }
+    }
+    Ok(None)
 }
 
 #[inline]

@@ -140,6 +140,33 @@ fn check_scopes<'r, H: HeaderList + ?Sized, O: Observer>(
         return Ok(());
     }
     let layers = passage.plan.layers();
+    // Nearly every request: a key that has what its route asks for.
+    if let Some(entry) = &identity.key
+        && identity.by_key
+        && !entry.is_in_delta()
+        && request.scopes.is_empty()
+    {
+        let held = layers.scopes(entry)?;
+        let holds = |scope: &ScopePlan| scope.number.is_some_and(|number| held.contains(number));
+        if scopes.iter().all(holds) && (any_scopes.is_empty() || any_scopes.iter().any(holds)) {
+            observer.saw(Gate::Scopes, Finding::Passed("all held"));
+            return Ok(());
+        }
+    }
+    check_each_scope(passage, request, identity, (scopes, any_scopes), outcome, observer)
+}
+
+/// [`check_scopes`] where it has to be known which scope is missing, or whose they are.
+#[inline(never)]
+fn check_each_scope<'r, H: HeaderList + ?Sized, O: Observer>(
+    passage: &Passage<'_>,
+    request: &Request<'r, H>,
+    identity: &Identity<'_>,
+    (scopes, any_scopes): (&[ScopePlan], &[ScopePlan]),
+    outcome: &mut Outcome<'r>,
+    observer: &mut O,
+) -> Result<(), Refusal> {
+    let layers = passage.plan.layers();
     let held = match (&identity.key, identity.tokens().next()) {
         (Some(entry), _) if identity.by_key && entry.is_in_delta() => {
             Held::Changed(layers.scopes(entry)?, entry)

@@ -59,6 +59,12 @@ impl<'h> Early<'h> {
         };
         Some(Self { credential: number, taken, form })
     }
+
+    /// Whether it is clear that no route that requires this credential and no other takes the request.
+    #[inline]
+    pub(super) fn is_refused(&self) -> bool {
+        !matches!(self.form, KeyForm::Digest(_))
+    }
 }
 
 /// The digest of a request of a batch, made while the other requests' records are on their way.

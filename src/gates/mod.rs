@@ -21,7 +21,7 @@ pub use verdict::Verdict;
 use crate::limits::{RealmRow, State, Use};
 use crate::reason::Reason;
 use crate::request::credential::Scratch;
-use crate::request::path::{PathBuffer, normalize};
+use crate::request::path::{AmbiguousPath, PathBuffer, Plain, normalize, plain};
 use crate::request::{HeaderList, Request};
 use crate::snapshot::{Damaged, Found};
 use crate::time::{SteadyClock, Timestamp};
@@ -170,6 +170,32 @@ enum Routing<'p> {
     Route(&'p RoutePlan),
 }
 
+/// The route of a request, where one matches and it is `asked` for.
+#[inline]
+fn route<'p>(
+    realm: &'p RealmPlan,
+    target: &[u8],
+    method: &[u8],
+    asked: bool,
+) -> Result<Option<&'p RoutePlan>, AmbiguousPath> {
+    match plain(target)? {
+        Plain::Whole(_) if !asked => Ok(None),
+        Plain::Whole(path) => Ok(realm.route(path, method)),
+        Plain::Doubtful(_) => route_of_doubtful(realm, target, method),
+    }
+}
+
+/// [`route`] of a path that needs a closer look, and room for what comes of it.
+#[inline(never)]
+fn route_of_doubtful<'p>(
+    realm: &'p RealmPlan,
+    target: &[u8],
+    method: &[u8],
+) -> Result<Option<&'p RoutePlan>, AmbiguousPath> {
+    let mut buffer = PathBuffer::new();
+    Ok(realm.route(normalize(target, &mut buffer)?, method))
+}
+
 #[inline]
 fn pass<'r, H: HeaderList + ?Sized, O: Observer>(
     plan: &Plan,
@@ -199,20 +225,19 @@ fn pass<'r, H: HeaderList + ?Sized, O: Observer>(
 
     // Gate 1. The challenge of a reason that is no credential's is that of the first required one.
     outcome.challenge = Challenge::of_first(&realm.default_require);
-    let mut buffer = PathBuffer::new();
     let routing = match request.path {
         None => Routing::LeftOut,
         Some(target) => {
-            let Ok(path) = normalize(target, &mut buffer) else {
+            // A credential that is refused by itself is refused on every route where all ask for the same: to whoever
+            // tries many it is not worth a look at the routes.
+            let asked =
+                !(realm.is_uniform && !observer.listens() && early.as_ref().is_some_and(Early::is_refused));
+            let Ok(route) = route(realm, target, request.method.unwrap_or(b"GET"), asked) else {
                 observer
                     .saw(Gate::Path, Finding::Refused(Reason::AmbiguousPath, "it can be read in two ways"));
                 return Err(Reason::AmbiguousPath.into());
             };
-            let method = request.method.unwrap_or(b"GET");
-            match realm.route(path, method) {
-                Some(route) => Routing::Route(route),
-                None => Routing::Unmatched,
-            }
+            route.map_or(Routing::Unmatched, Routing::Route)
         }
     };
     let require = match routing {

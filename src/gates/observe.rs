@@ -79,6 +79,11 @@ pub enum Finding<'a> {
 pub trait Observer {
     /// A gate has looked.
     fn saw(&mut self, gate: Gate, finding: Finding<'_>);
+
+    /// Whether it wants to know of gates whose finding changes nothing any more.
+    fn listens(&self) -> bool {
+        true
+    }
 }
 
 /// Nobody: what a verify call tells.
@@ -87,4 +92,9 @@ pub(crate) struct Silent;
 impl Observer for Silent {
     #[inline(always)]
     fn saw(&mut self, _: Gate, _: Finding<'_>) {}
+
+    #[inline(always)]
+    fn listens(&self) -> bool {
+        false
+    }
 }

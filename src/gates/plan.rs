@@ -76,6 +76,8 @@ pub(super) struct RealmPlan {
     pub(super) require_tls: bool,
     /// Numbers of the realm's credentials.
     pub(super) default_require: Box<[u16]>,
+    /// Whether every route requires one credential, and all of them the same as requests without a route.
+    pub(super) is_uniform: bool,
     pub(super) unmatched: Unmatched,
     pub(super) proxies: ProxyList,
     /// In lower case.
@@ -249,6 +251,8 @@ impl RealmPlan {
                 any_scopes: scopes(&route.any_scopes),
             })
         });
+        let is_uniform = matches!(realm.default_require[..], [_])
+            && realm.routes.iter().all(|route| route.require == realm.default_require);
         let paths = realm.routes.iter().map(|route| (route.path.as_str(), route.methods.as_deref()));
         let rates = realm.rate_limits.iter().map(|limit| {
             Gcra::new(limit.requests, limit.period, limit.burst)
@@ -267,6 +271,7 @@ impl RealmPlan {
             hosts: hosts.transpose()?,
             require_tls: realm.require_tls,
             default_require: require(&realm.default_require)?,
+            is_uniform,
             unmatched: realm.unmatched,
             proxies: ProxyList::parse(&realm.trusted_proxies).map_err(|error| error.to_string())?,
             client_ip_header: (realm.client_ip_header.as_ref())

@@ -346,7 +346,8 @@ impl Matcher {
             credential
         };
         let Some((side, affixes)) = &self.environment else {
-            let secret = body.strip_prefix(&*self.before).and_then(|rest| rest.strip_suffix(&*self.after));
+            let secret =
+                bytes::without_prefix(body, &self.before).and_then(|rest| rest.strip_suffix(&*self.after));
             return match secret {
                 Some(secret) if self.accepts_secret(secret) => Fit::Plain,
                 _ => Fit::Not,
@@ -362,7 +363,7 @@ impl Matcher {
         let Some(rest) = rest else { return Fit::Not };
         for affix in affixes {
             let secret = match side {
-                Side::Prefix => rest.strip_prefix(&*affix.text),
+                Side::Prefix => bytes::without_prefix(rest, &affix.text),
                 Side::Suffix => rest.strip_suffix(&*affix.text),
             };
             // One end of the secret is fixed, and a shorter name only makes it longer: so too short

@@ -7,17 +7,20 @@ const BLOCK: usize = 16;
 /// A block and the byte after it.
 const PAIRS: usize = BLOCK + 1;
 
-/// Whether `belongs`, which should be free of branches, holds for each byte. The last block overlaps the
-/// one before it, so that no tail is left.
+/// Whether `belongs`, which should be free of branches, holds for each byte. Where the blocks leave a tail, one more
+/// block ends with it and overlaps the one before.
 #[inline(always)]
 fn all(bytes: &[u8], belongs: impl Fn(u8) -> bool + Copy) -> bool {
-    let Some(last) = bytes.last_chunk() else {
-        return bytes.iter().fold(true, |all, &byte| all & belongs(byte));
-    };
+    let (blocks, tail) = bytes.as_chunks();
     let mut strays = [0; BLOCK];
-    add_strays(&mut strays, last, belongs);
-    for block in bytes.as_chunks().0 {
+    for block in blocks {
         add_strays(&mut strays, block, belongs);
+    }
+    if !tail.is_empty() {
+        match bytes.last_chunk() {
+            Some(last) => add_strays(&mut strays, last, belongs),
+            None => return tail.iter().fold(true, |all, &byte| all & belongs(byte)),
+        }
     }
     u128::from_ne_bytes(strays) == 0
 }
@@ -95,6 +98,13 @@ pub(crate) fn same(one: &[u8], other: &[u8]) -> bool {
         return a == b;
     }
     one.iter().zip(other).fold(0, |differs, (a, b)| differs | (a ^ b)) == 0
+}
+
+/// What stands behind `prefix`: [`slice::strip_prefix`] without a call for short ones, as prefixes mostly are.
+#[inline(always)]
+pub(crate) fn without_prefix<'t>(text: &'t [u8], prefix: &[u8]) -> Option<&'t [u8]> {
+    let (front, rest) = text.split_at_checked(prefix.len())?;
+    same(front, prefix).then_some(rest)
 }
 
 /// The first and the last `N` bytes, which may overlap.
@@ -311,10 +321,15 @@ mod tests {
         fn texts_are_the_same_where_they_are_equal(mut bytes in runs(), at in any::<prop::sample::Index>()) {
             prop_assert!(same(&bytes, &bytes.clone()));
             prop_assert!(!same(&bytes, &[&bytes[..], b"x"].concat()));
+            for end in 0..bytes.len() {
+                prop_assert_eq!(without_prefix(&bytes, &bytes[..end]), Some(&bytes[end..]));
+                prop_assert_eq!(without_prefix(&bytes[..end], &bytes), None);
+            }
             let as_they_were = bytes.clone();
             if let Some(byte) = (!bytes.is_empty()).then(|| at.get_mut(&mut bytes)) {
                 *byte ^= 4;
                 prop_assert!(!same(&bytes, &as_they_were));
+                prop_assert_eq!(without_prefix(&bytes, &as_they_were), None);
             }
         }
     }

@@ -10,7 +10,6 @@ use super::HeaderList;
 use super::basic::LONGEST_ENCODED;
 use super::bytes;
 use crate::reason::Reason;
-use std::ops::Range;
 
 /// The longest key or tenant, in bytes.
 pub const LONGEST_KEY: usize = 512;
@@ -103,8 +102,8 @@ pub struct Failure {
 /// A credential as it was presented. It borrows the header list, and the [`Scratch`] once it is read.
 #[derive(Clone)]
 pub struct Presented<'h> {
-    source: usize,
     place: Place<'h>,
+    source: u16,
 }
 
 /// Where the bytes of a credential are.
@@ -112,15 +111,16 @@ pub struct Presented<'h> {
 enum Place<'h> {
     /// In a header's value.
     Header(&'h [u8]),
-    /// In the scratch, with the place of the colon where it is a pair.
-    Scratch { whole: Range<usize>, colon: Option<usize> },
+    /// The first bytes of the scratch, with the place of the colon where it is a pair. The scratch has far fewer than
+    /// 2^16 bytes.
+    Scratch { length: u16, colon: Option<u16> },
 }
 
 impl<'h> Presented<'h> {
     /// The index of the source that gave it.
     #[inline]
     pub fn source(&self) -> usize {
-        self.source
+        self.source.into()
     }
 
     /// The whole credential; of a pair, `id:secret`. `scratch` is the one that it was taken out with.
@@ -131,7 +131,9 @@ impl<'h> Presented<'h> {
     {
         match &self.place {
             Place::Header(value) => value,
-            Place::Scratch { whole, .. } => scratch.content().get(whole.clone()).unwrap_or_default(),
+            Place::Scratch { length, .. } => {
+                scratch.content().get(..usize::from(*length)).unwrap_or_default()
+            }
         }
     }
 
@@ -153,7 +155,7 @@ impl<'h> Presented<'h> {
         let Place::Scratch { colon: Some(colon), .. } = self.place else {
             return None;
         };
-        let (id, rest) = self.bytes(scratch).split_at_checked(colon)?;
+        let (id, rest) = self.bytes(scratch).split_at_checked(colon.into())?;
         Some((id, rest.get(1..)?))
     }
 }
@@ -287,6 +289,26 @@ enum Lookup {
     Header(HeaderName),
 }
 
+impl Lookup {
+    /// Whether it is there. `authorization` looks for that header.
+    #[inline(always)]
+    fn presence<'h, H: HeaderList + ?Sized>(
+        &self,
+        authorization: impl FnOnce() -> Presence<'h>,
+        headers: &'h H,
+    ) -> Presence<'h> {
+        match self {
+            Self::Header(name) => name.find(headers, true),
+            Self::Scheme(scheme) => match authorization() {
+                Presence::Present(value) => {
+                    scheme.credential(value).map_or(Presence::Absent, Presence::Present)
+                }
+                other => other,
+            },
+        }
+    }
+}
+
 /// The sources of one credential, ready to take it out of requests.
 pub struct Extractor {
     form: Form,
@@ -352,7 +374,7 @@ impl Extractor {
     ) -> Result<Presented<'h>, Failure> {
         // Nearly every credential has one source.
         let (source, lookup, value) = match &*self.lookups {
-            [lookup] => match self.look(lookup, headers, &mut None) {
+            [lookup] => match lookup.presence(|| self.authorization.find(headers, false), headers) {
                 Presence::Present(value) => (0, lookup, value),
                 Presence::Absent => return Err(Failure { fault: Fault::Missing, source: 0 }),
                 Presence::Ambiguous => return Err(Failure { fault: Fault::Ambiguous, source: 0 }),
@@ -365,7 +387,7 @@ impl Extractor {
             Lookup::Header(_) => self.header(bytes::trim(value), read),
         };
         let place = place.ok_or(Failure { fault: Fault::Malformed, source })?;
-        Ok(Presented { source, place })
+        Ok(Presented { place, source: u16::try_from(source).unwrap_or(u16::MAX) })
     }
 
     /// The one source that is present, with its index and what it says.
@@ -377,7 +399,9 @@ impl Extractor {
         let mut authorization = None;
         let mut used: Option<(usize, &Lookup, &'h [u8])> = None;
         for (index, lookup) in lookups.iter().enumerate() {
-            match (self.look(lookup, headers, &mut authorization), &used) {
+            let authorization =
+                || *authorization.get_or_insert_with(|| self.authorization.find(headers, false));
+            match (lookup.presence(authorization, headers), &used) {
                 (Presence::Absent, _) => {}
                 (Presence::Present(value), None) => used = Some((index, lookup, value)),
                 (Presence::Present(_) | Presence::Ambiguous, earlier) => {
@@ -387,27 +411,6 @@ impl Extractor {
             }
         }
         used.ok_or(Failure { fault: Fault::Missing, source: 0 })
-    }
-
-    /// Whether a source is present. `authorization` is what was found of that header before.
-    #[inline(always)]
-    fn look<'h, H: HeaderList + ?Sized>(
-        &self,
-        lookup: &Lookup,
-        headers: &'h H,
-        authorization: &mut Option<Presence<'h>>,
-    ) -> Presence<'h> {
-        match lookup {
-            Lookup::Header(name) => name.find(headers, true),
-            Lookup::Scheme(scheme) => {
-                match *authorization.get_or_insert_with(|| self.authorization.find(headers, false)) {
-                    Presence::Present(value) => {
-                        scheme.credential(value).map_or(Presence::Absent, Presence::Present)
-                    }
-                    other => other,
-                }
-            }
-        }
     }
 
     /// A bearer credential, where it is well-formed.
@@ -436,8 +439,10 @@ impl Extractor {
         let colon = scratch.decode(encoded).filter(|&colon| colon > 0)?;
         let length = scratch.content().len();
         match (pair, colon + 1 < length) {
-            (true, true) => Some(Place::Scratch { whole: 0..length, colon: Some(colon) }),
-            (false, false) if colon <= LONGEST_KEY => Some(Place::Scratch { whole: 0..colon, colon: None }),
+            (true, true) => Some(Place::Scratch { length: length as u16, colon: Some(colon as u16) }),
+            (false, false) if colon <= LONGEST_KEY => {
+                Some(Place::Scratch { length: colon as u16, colon: None })
+            }
             _ => None,
         }
     }

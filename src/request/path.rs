@@ -96,8 +96,24 @@ static CLASSES: [Class; 256] = {
 };
 
 /// The normal form of the path of a request target, which ends at the first `?`.
-#[inline]
 pub fn normalize<'a>(target: &'a [u8], buffer: &'a mut PathBuffer) -> Result<NormalPath<'a>, AmbiguousPath> {
+    match plain(target)? {
+        Plain::Whole(path) => Ok(path),
+        Plain::Doubtful(path) => closer_look(path, buffer),
+    }
+}
+
+/// What one look at a path says.
+pub(crate) enum Plain<'a> {
+    /// It is in normal form.
+    Whole(NormalPath<'a>),
+    /// Something in it needs a closer look, which [`normalize`] takes.
+    Doubtful(&'a [u8]),
+}
+
+/// Looks at the path of a request target once.
+#[inline]
+pub(crate) fn plain(target: &[u8]) -> Result<Plain<'_>, AmbiguousPath> {
     // Most paths are plain, and one look at many bytes together says so.
     let (end, plain) = bytes::pairs_until(target, b'?', |before, byte| {
         let visible = byte.wrapping_sub(0x21) <= 0x7E - 0x21;
@@ -109,7 +125,7 @@ pub fn normalize<'a>(target: &'a [u8], buffer: &'a mut PathBuffer) -> Result<Nor
     if path.first() != Some(&b'/') {
         return Err(AmbiguousPath);
     }
-    if plain { Ok(NormalPath(path)) } else { closer_look(path, buffer) }
+    Ok(if plain { Plain::Whole(NormalPath(path)) } else { Plain::Doubtful(path) })
 }
 
 /// The normal form of a path with something in it that needs a closer look.

@@ -1,7 +1,7 @@
 //! A full snapshot with the newest delta laid over it, or alone: what one generation is decided from.
 
 use super::delta::{Change, Delta, DeltaError};
-use super::view::{Damaged, Entry, Scopes, Snapshot};
+use super::view::{Damaged, Entry, Layer, Scopes, Snapshot};
 use crate::digest::Digest;
 use crate::format::HASH_LENGTH;
 use crate::format::header::{FormatError, Header};
@@ -20,31 +20,30 @@ pub struct Layers {
 
 /// A record that was found, and which of the files it stands in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Found {
-    entry: Entry,
-    in_delta: bool,
-}
+pub struct Found(Entry);
 
 impl Found {
     #[inline(always)]
     const fn in_base(entry: Entry) -> Self {
-        Self { entry, in_delta: false }
+        Self(entry)
     }
 
     const fn in_delta(entry: Entry) -> Self {
-        Self { entry, in_delta: true }
+        let mut entry = entry;
+        entry.layer = Layer::Delta;
+        Self(entry)
     }
 
     /// What the record says.
     #[inline(always)]
     pub fn attributes(&self) -> Attributes {
-        self.entry.attributes()
+        self.0.attributes()
     }
 
     /// Whether it stands in the delta, and not in the base.
     #[inline]
     pub const fn is_in_delta(&self) -> bool {
-        self.in_delta
+        matches!(self.0.layer, Layer::Delta)
     }
 }
 
@@ -117,7 +116,7 @@ impl Layers {
     #[inline]
     fn file(&self, found: &Found) -> &Snapshot {
         match &self.delta {
-            Some(delta) if found.in_delta => delta.keys(),
+            Some(delta) if found.is_in_delta() => delta.keys(),
             _ => &self.base,
         }
     }
@@ -183,33 +182,33 @@ impl Layers {
 
     /// How far the record stands from its home in its file, in records.
     pub fn displacement(&self, found: &Found) -> Result<u64, Damaged> {
-        self.file(found).displacement(&found.entry)
+        self.file(found).displacement(&found.0)
     }
 
     /// The number of the realm that the key belongs to.
     pub fn realm_of(&self, found: &Found) -> Result<u16, Damaged> {
-        self.file(found).realm_of(&found.entry)
+        self.file(found).realm_of(&found.0)
     }
 
     /// The key's id.
     pub fn id(&self, found: &Found) -> Result<&str, Damaged> {
-        self.file(found).id(&found.entry)
+        self.file(found).id(&found.0)
     }
 
     /// Whether the names that a verdict gives can be read ([`Snapshot::ensure_names`]).
     #[inline]
     pub fn ensure_names(&self, found: &Found) -> Result<(), Damaged> {
-        self.file(found).ensure_names(&found.entry)
+        self.file(found).ensure_names(&found.0)
     }
 
     /// The key's tenant.
     pub fn tenant(&self, found: &Found) -> Result<Option<&str>, Damaged> {
-        self.file(found).tenant(&found.entry)
+        self.file(found).tenant(&found.0)
     }
 
     /// The key's scopes, with the numbers of its file.
     pub fn scopes(&self, found: &Found) -> Result<Scopes<'_>, Damaged> {
-        self.file(found).scopes(&found.entry)
+        self.file(found).scopes(&found.0)
     }
 
     /// The name of a scope, by its number in the file of `found`.
@@ -224,6 +223,6 @@ impl Layers {
 
     /// Whether the key may be used from anywhere, or else from `address`.
     pub fn allows_address(&self, found: &Found, address: Option<IpAddr>) -> Result<bool, Damaged> {
-        self.file(found).allows_address(&found.entry, address)
+        self.file(found).allows_address(&found.0, address)
     }
 }

@@ -115,7 +115,7 @@ impl Snapshot {
         let placed = |kind: Kind, unit| {
             let section = header.section(kind);
             Table::new(section.items, section.length, unit)
-                .map(|table| Placed { table, offset: section.offset })
+                .map(|table| Placed { table, offset: section.offset, length: section.length })
                 .ok_or(malformed("a table is shorter than its number of items"))
         };
         let (realms, peppers) = (bytes_of(Kind::Realms)?, bytes_of(Kind::Peppers)?);

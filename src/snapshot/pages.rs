@@ -38,6 +38,7 @@ impl Pages {
         }
     }
 
+    #[inline]
     pub(super) fn bytes(&self) -> &Bytes {
         &self.bytes
     }
@@ -48,6 +49,7 @@ impl Pages {
         self.damaged.load(Ordering::Relaxed)
     }
 
+    #[inline]
     pub(super) fn is_checked(&self) -> bool {
         self.all_checked.load(Ordering::Relaxed)
     }

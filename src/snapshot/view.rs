@@ -28,13 +28,24 @@ pub struct Damaged;
 /// A record that was found: the slot that it stands in, and what it says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Entry {
-    slot: u32,
     packed: Packed,
+    slot: u32,
+    /// What [`Layers`](super::Layers) notes of it: here there is room for it, and a verdict is no larger for it.
+    pub(super) layer: Layer,
+}
+
+/// Which file a record stands in. As wide as the room for it, so that no padding is moved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub(super) enum Layer {
+    Base,
+    Delta,
 }
 
 impl Entry {
+    #[inline]
     pub(super) const fn new(slot: u32, packed: Packed) -> Self {
-        Self { slot, packed }
+        Self { packed, slot, layer: Layer::Base }
     }
 
     /// What the record says.
@@ -49,6 +60,7 @@ impl Entry {
 pub(super) struct Placed {
     pub(super) table: Table,
     pub(super) offset: u64,
+    pub(super) length: u64,
 }
 
 /// The tables of a snapshot.
@@ -142,6 +154,7 @@ impl Snapshot {
     }
 
     /// Whether every page has been checked.
+    #[inline]
     pub fn is_checked(&self) -> bool {
         self.pages.is_checked()
     }
@@ -212,7 +225,7 @@ impl Snapshot {
     pub fn find(&self, digest: &Digest) -> Result<Option<Entry>, Damaged> {
         let Some((slot, record)) = self.locate(digest)? else { return Ok(None) };
         let packed = record.packed().ok_or_else(|| self.damaged())?;
-        Ok(Some(Entry { slot, packed }))
+        Ok(Some(Entry::new(slot, packed)))
     }
 
     /// The slot that the record with that digest stands in, whatever it says.
@@ -264,7 +277,7 @@ impl Snapshot {
             return Ok(None);
         }
         let packed = record.packed().ok_or_else(|| self.damaged())?;
-        Ok(Some(Entry { slot, packed }))
+        Ok(Some(Entry::new(slot, packed)))
     }
 
     /// Every key, in the order of the index.
@@ -357,7 +370,14 @@ impl Snapshot {
         stored_list_contains(set, address).ok_or_else(|| self.damaged())
     }
 
+    #[inline]
     pub(super) fn item(&self, placed: &Placed, number: u32) -> Option<&[u8]> {
+        if self.is_checked() {
+            // Nearly always, and the section's place is looked at only once then.
+            let section = usize_range(placed.offset..placed.offset + placed.length)?;
+            let section = self.pages.bytes().get(section)?;
+            return placed.table.item(number, |range| section.get(usize_range(range)?));
+        }
         placed.table.item(number, |range| {
             self.pages.read(usize_range(placed.offset + range.start..placed.offset + range.end)?)
         })
