@@ -150,8 +150,10 @@ cargo_tool() {
   local version
   version=$("$tools/bin/cargo-$1" --version 2>/dev/null || true)
   [ "${version##* }" = "$2" ] && return
-  say "building cargo-$1 $2 (a few minutes, once)"
-  cargo install --quiet --locked --root "$tools" --target-dir "$tools/build" "cargo-$1@$2" \
+  say "building cargo-$1 $2 (some minutes, once)"
+  # Each runs for a moment: to optimize it takes longer than it ever will.
+  CARGO_PROFILE_RELEASE_OPT_LEVEL=0 CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 \
+    cargo install --quiet --locked --root "$tools" --target-dir "$tools/build" "cargo-$1@$2" \
     || fail "cargo install cargo-$1@$2"
 }
 if have cargo && [ "$purpose" = test ]; then
