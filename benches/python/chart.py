@@ -13,6 +13,7 @@ _spec.loader.exec_module(_look)
 WIDTH, LEFT, RIGHT, TOP, BAR, GAP = 860, 290, 150, 66, 20, 10
 OURS, OTHERS = "#2f6f9f", "#9fc3dc"
 COSTS = {
+    "loop": "the loop, and a function of nothing",
     "c_verify_key": "the C call, a key",
     "verify_key": "keyward: verify_key",
     "hash_and_dict": "Python: SHA-256 and a dict alone",

@@ -156,5 +156,5 @@ def through_ctypes(prepared: Prepared) -> Callable[[str], bool]:
 
 
 def all_of(prepared: Prepared) -> dict[str, Callable[[str], object]]:
-    return {"pure": pure(prepared), "hash_and_dict": hash_and_dict(prepared), "verify_key": verify_key(prepared),
+    return {"loop": lambda key: True, "pure": pure(prepared), "hash_and_dict": hash_and_dict(prepared), "verify_key": verify_key(prepared),
             "verify": verify(prepared), "ctypes": through_ctypes(prepared)}

@@ -7,6 +7,7 @@ import "C"
 
 import (
 	"fmt"
+	"net/http"
 	"runtime"
 	"time"
 	"unsafe"
@@ -114,20 +115,29 @@ func bytesOf(bytes []byte) *C.uint8_t {
 	return (*C.uint8_t)(unsafe.Pointer(&bytes[0]))
 }
 
-func (l *lists) pointers() (*C.uint64_t, *C.char) {
-	if len(l.lengths) == 0 {
-		return nil, nil
+// texts of a pool's lists, which have room from the start.
+func (l *lists) texts() *C.uint8_t { return (*C.uint8_t)(unsafe.Pointer(&l.bytes[0])) }
+
+// verify is the way of a request of which nothing is said besides, which has less to carry.
+func (h *handle) verify(r *http.Request, realm string, l *lists, v *Verdict) Status {
+	flags := C.uint32_t(0)
+	if r.TLS != nil {
+		flags = flagTLS
 	}
-	if len(l.texts) == 0 {
-		return (*C.uint64_t)(unsafe.Pointer(&l.lengths[0])), nil
+	family, address := peer(r)
+	headers := l.addHeaders(r.Header)
+	status := Status(C.kw_verify(h.address(), flags, C.uint32_t(family), realm, r.Method, target(r), r.Host, address,
+		l.texts(), C.size_t(headers), (*C.kw_verdict)(unsafe.Pointer(&v.raw))))
+	runtime.KeepAlive(h)
+	if v.raw.elsewhere != 0 {
+		v.fetch()
 	}
-	return (*C.uint64_t)(unsafe.Pointer(&l.lengths[0])), (*C.char)(unsafe.Pointer(&l.texts[0]))
+	return status
 }
 
-func (h *handle) verify(c *call, l *lists, v *Verdict) Status {
-	lengths, texts := l.pointers()
-	status := Status(C.kw_verify(h.address(), C.uint32_t(c.flags), C.uint32_t(c.family), truth(c.hasEnvironment), c.realm, c.method,
-		c.path, c.host, c.peer, c.environment, lengths, texts, C.size_t(c.headers), C.size_t(c.scopes),
+func (h *handle) verifyWith(c *call, l *lists, v *Verdict) Status {
+	status := Status(C.kw_verify_with(h.address(), C.uint32_t(c.flags), C.uint32_t(c.family), truth(c.hasEnvironment), c.realm,
+		c.method, c.path, c.host, c.peer, c.environment, l.texts(), C.size_t(c.headers), C.size_t(c.scopes),
 		C.uint64_t(c.seconds), C.uint32_t(c.nanoseconds), truth(c.listScopes), (*C.kw_verdict)(unsafe.Pointer(&v.raw))))
 	runtime.KeepAlive(h)
 	if v.raw.elsewhere != 0 {
@@ -137,8 +147,8 @@ func (h *handle) verify(c *call, l *lists, v *Verdict) Status {
 }
 
 // verifyKey is the way of a key without options, which has less to carry.
-func (h *handle) verifyKey(realm, key string, flags uint32, v *Verdict) Status {
-	status := Status(C.kw_verify_key(h.address(), key, C.uint32_t(flags), realm, (*C.kw_verdict)(unsafe.Pointer(&v.raw))))
+func (h *handle) verifyKey(realm, key string, v *Verdict) Status {
+	status := Status(C.kw_verify_key(h.address(), key, realm, (*C.kw_verdict)(unsafe.Pointer(&v.raw))))
 	runtime.KeepAlive(h)
 	if v.raw.elsewhere != 0 {
 		v.fetch()
@@ -146,10 +156,9 @@ func (h *handle) verifyKey(realm, key string, flags uint32, v *Verdict) Status {
 	return status
 }
 
-func (h *handle) verifyKeyOf(key string, c *call, l *lists, v *Verdict) Status {
-	lengths, texts := l.pointers()
-	status := Status(C.kw_verify_key_of(h.address(), key, C.uint32_t(c.flags), C.uint32_t(c.family), truth(c.hasEnvironment),
-		c.realm, c.method, c.path, c.host, c.peer, c.environment, lengths, texts, C.size_t(c.headers), C.size_t(c.scopes),
+func (h *handle) verifyKeyWith(key string, c *call, l *lists, v *Verdict) Status {
+	status := Status(C.kw_verify_key_with(h.address(), key, C.uint32_t(c.flags), C.uint32_t(c.family), truth(c.hasEnvironment),
+		c.realm, c.method, c.path, c.host, c.peer, c.environment, l.texts(), C.size_t(c.headers), C.size_t(c.scopes),
 		C.uint64_t(c.seconds), C.uint32_t(c.nanoseconds), truth(c.listScopes), (*C.kw_verdict)(unsafe.Pointer(&v.raw))))
 	runtime.KeepAlive(h)
 	if v.raw.elsewhere != 0 {
@@ -159,12 +168,11 @@ func (h *handle) verifyKeyOf(key string, c *call, l *lists, v *Verdict) Status {
 }
 
 func (h *handle) issueToken(c *call, l *lists, o *TokenOptions, v *Verdict) (string, error) {
-	lengths, texts := l.pointers()
 	var said C.keyward_error
 	var length C.size_t
 	token := make([]byte, tokenSize)
 	status := C.kw_issue_token(h.engine, C.uint32_t(c.flags), C.uint32_t(c.family), truth(c.hasEnvironment), c.realm, c.method,
-		c.path, c.host, c.peer, c.environment, lengths, texts, C.size_t(c.headers), C.size_t(c.scopes),
+		c.path, c.host, c.peer, c.environment, l.texts(), C.size_t(c.headers), C.size_t(c.scopes),
 		C.uint64_t(c.seconds), C.uint32_t(c.nanoseconds), truth(c.listScopes), o.Credential, o.Kid, o.Subject,
 		(*C.kw_verdict)(unsafe.Pointer(&v.raw)), (*C.char)(unsafe.Pointer(&token[0])), C.size_t(len(token)), &length, &said)
 	runtime.KeepAlive(h)

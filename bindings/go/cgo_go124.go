@@ -7,10 +7,12 @@ package keyward
 // nothing.
 #cgo noescape kw_verify
 #cgo nocallback kw_verify
+#cgo noescape kw_verify_with
+#cgo nocallback kw_verify_with
 #cgo noescape kw_verify_key
 #cgo nocallback kw_verify_key
-#cgo noescape kw_verify_key_of
-#cgo nocallback kw_verify_key_of
+#cgo noescape kw_verify_key_with
+#cgo nocallback kw_verify_key_with
 #cgo noescape kw_render
 #cgo nocallback kw_render
 #cgo noescape kw_credential_header

@@ -2,6 +2,8 @@
 
 package keyward
 
+import "net/http"
+
 // Without cgo there is no library to ask: Open refuses, so nothing here is ever called.
 
 const (
@@ -26,9 +28,10 @@ type handle struct{}
 func openFile(string, string, *Options) (*handle, error)  { return nil, newError("open", ErrNoCgo, "") }
 func openBytes([]byte, string, *Options) (*handle, error) { return nil, newError("open", ErrNoCgo, "") }
 
-func (*handle) verify(*call, *lists, *Verdict) Status              { return ErrNoCgo }
-func (*handle) verifyKey(string, string, uint32, *Verdict) Status  { return ErrNoCgo }
-func (*handle) verifyKeyOf(string, *call, *lists, *Verdict) Status { return ErrNoCgo }
+func (*handle) verify(*http.Request, string, *lists, *Verdict) Status { return ErrNoCgo }
+func (*handle) verifyWith(*call, *lists, *Verdict) Status             { return ErrNoCgo }
+func (*handle) verifyKey(string, string, *Verdict) Status             { return ErrNoCgo }
+func (*handle) verifyKeyWith(string, *call, *lists, *Verdict) Status  { return ErrNoCgo }
 func (*handle) issueToken(*call, *lists, *TokenOptions, *Verdict) (string, error) {
 	return "", ErrNoCgo
 }

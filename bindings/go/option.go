@@ -88,6 +88,8 @@ func WithHiddenCredentials() Option { return Option{kind: optionHide} }
 
 // settings is what a call's options come to.
 type settings struct {
+	// Whether there is more to say than the request says itself.
+	saysMore       bool
 	environment    string
 	hasEnvironment bool
 	unrouted       bool
@@ -142,6 +144,7 @@ func settingsOf(options []Option) (s settings) {
 		case optionListScopes:
 			s.listScopes = true
 		}
+		s.saysMore = s.saysMore || o.kind != optionReport && o.kind != optionHide
 	}
 	return s
 }

@@ -70,10 +70,15 @@ func (e *Engine) verify(r *http.Request, realm string, s *settings, verdict *Ver
 	if h == nil {
 		return newError("verify", ErrClosed, "")
 	}
+	if r == nil {
+		return newError("verify", ErrNoRequest, "")
+	}
+	var status Status
 	l := newLists()
-	c, status := received(r, realm, s, l)
-	if status == statusOK {
-		status = h.verify(&c, l, verdict)
+	if s.saysMore {
+		status = h.verifySettled(r, realm, s, l, verdict)
+	} else {
+		status = h.verify(r, realm, l, verdict)
 	}
 	l.free()
 	if status != statusOK {
@@ -81,6 +86,14 @@ func (e *Engine) verify(r *http.Request, realm string, s *settings, verdict *Ver
 		return newError("verify", status, "")
 	}
 	return nil
+}
+
+func (h *handle) verifySettled(r *http.Request, realm string, s *settings, l *lists, verdict *Verdict) Status {
+	c, status := received(r, realm, s, l)
+	if status == statusOK {
+		status = h.verifyWith(&c, l, verdict)
+	}
+	return status
 }
 
 // VerifyRequest decides a request from elsewhere than net/http.
@@ -99,13 +112,12 @@ func (e *Engine) VerifyRequest(r *Request, realm string, options ...Option) (ver
 	}
 	l := newLists()
 	for _, header := range r.Headers {
-		l.add(header.Name)
-		l.add(header.Value)
+		l.bytes, l.used = withHeader(l.bytes, l.used, header.Name, header.Value)
 	}
 	c.headers = len(r.Headers)
 	c, status := c.settled(&s, nil, l)
 	if status == statusOK {
-		status = h.verify(&c, l, &verdict)
+		status = h.verifyWith(&c, l, &verdict)
 	}
 	l.free()
 	if status != statusOK {
@@ -126,9 +138,9 @@ func (e *Engine) VerifyKey(realm, key string, options ...Option) (verdict Verdic
 	}
 	var status Status
 	if len(options) == 0 {
-		status = h.verifyKey(realm, key, flagUnrouted, &verdict)
+		status = h.verifyKey(realm, key, &verdict)
 	} else {
-		status = h.verifyKeyWith(realm, key, options, &verdict)
+		status = h.verifyKeySettled(realm, key, options, &verdict)
 	}
 	if status != statusOK {
 		return Verdict{}, newError("verify key", status, "")
@@ -136,13 +148,13 @@ func (e *Engine) VerifyKey(realm, key string, options ...Option) (verdict Verdic
 	return verdict, nil
 }
 
-func (h *handle) verifyKeyWith(realm, key string, options []Option, verdict *Verdict) Status {
+func (h *handle) verifyKeySettled(realm, key string, options []Option, verdict *Verdict) Status {
 	s := settingsOf(options)
 	s.unrouted = s.unrouted || !s.routed
 	l := newLists()
 	c, status := call{realm: realm}.settled(&s, nil, l)
 	if status == statusOK {
-		status = h.verifyKeyOf(key, &c, l, verdict)
+		status = h.verifyKeyWith(key, &c, l, verdict)
 	}
 	l.free()
 	return status
@@ -153,18 +165,12 @@ func (h *handle) verifyKeyWith(realm, key string, options []Option, verdict *Ver
 // A call goes by value here: stored through a pointer, the caller's options would be taken to live on, and be
 // allocated.
 func received(r *http.Request, realm string, s *settings, l *lists) (call, Status) {
-	if r == nil {
-		return call{}, ErrNoRequest
-	}
 	c := call{realm: realm, method: r.Method, path: target(r), host: r.Host}
 	c.family, c.peer = peer(r)
 	if r.TLS != nil {
 		c.flags = flagTLS
 	}
 	c.headers = l.addHeaders(r.Header)
-	if s == &noSettings {
-		return c, statusOK
-	}
 	return c.settled(s, r, l)
 }
 
@@ -190,7 +196,7 @@ func (c call) settled(s *settings, r *http.Request, l *lists) (call, Status) {
 	}
 	c.environment, c.hasEnvironment = s.environment, s.hasEnvironment
 	for _, scope := range s.scopes {
-		l.add(scope)
+		l.addScope(scope)
 	}
 	c.scopes, c.listScopes = len(s.scopes), s.listScopes
 	if now, known := s.now(); known {

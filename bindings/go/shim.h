@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define KW_INLINE __attribute__((always_inline)) static inline
+
 // A text as C takes it. Go hands in an address also with texts that are empty, which is not the same to keyward.
 static keyward_bytes kw_bytes(_GoString_ text)
 {
@@ -47,10 +49,24 @@ enum { KW_HEAD = offsetof(keyward_verdict, key_id) };
 typedef char kw_same_head[offsetof(kw_verdict, elsewhere) == KW_HEAD &&
                           offsetof(kw_verdict, scopes_of) == offsetof(keyward_verdict, scopes_of) ? 1 : -1];
 
+// Most texts are short, and copied sooner than memcpy is called.
 static inline char *kw_append(char *text, const char *from, uint32_t length)
 {
-    if (length > 0)
+    if (length >= 8 && length <= 16) {
+        uint64_t first, last;
+        memcpy(&first, from, 8);
+        memcpy(&last, from + length - 8, 8);
+        memcpy(text, &first, 8);
+        memcpy(text + length - 8, &last, 8);
+    } else if (length >= 4 && length < 8) {
+        uint32_t first, last;
+        memcpy(&first, from, 4);
+        memcpy(&last, from + length - 4, 4);
+        memcpy(text, &first, 4);
+        memcpy(text + length - 4, &last, 4);
+    } else if (length > 0) {
         memcpy(text, from, length);
+    }
     return text + length;
 }
 
@@ -59,7 +75,7 @@ enum { KW_SCOPES = 16384 };
 
 // Moves a verdict to Go's, which is all zeros until here and stays so where it cannot be done. scopes is the list, of
 // KW_SCOPES bytes, where one was asked for.
-static inline int32_t kw_keep(int32_t status, const keyward_verdict *from, const char *scopes, kw_verdict *to)
+KW_INLINE int32_t kw_keep(int32_t status, const keyward_verdict *from, const char *scopes, kw_verdict *to)
 {
     uint32_t listed = 0;
     size_t length;
@@ -96,72 +112,122 @@ static char *kw_elsewhere(uint64_t address)
     return (char *)(uintptr_t)address;
 }
 
-// What Go says of a request. A list of strings of Go's may not be handed to C, since it has pointers in it: their
-// bytes come in one piece, and their lengths in another, headers first (name, value), then scopes.
+// What Go says of a request. A list of strings of Go's may not be handed to C, since it has pointers in it: headers and
+// then scopes come in one piece, as lists.go makes it.
 #define KW_REQUEST                                                                                             \
     uint32_t flags, uint32_t family, int has_environment, _GoString_ realm, _GoString_ method,                 \
-        _GoString_ path, _GoString_ host, _GoString_ peer, _GoString_ environment, const uint64_t *lengths,    \
-        const char *texts, size_t headers, size_t scopes, uint64_t seconds, uint32_t nanoseconds, int list_scopes
+        _GoString_ path, _GoString_ host, _GoString_ peer, _GoString_ environment, const uint8_t *texts,           \
+        size_t headers, size_t scopes, uint64_t seconds, uint32_t nanoseconds, int list_scopes
 #define KW_SAME                                                                                                \
-    flags, family, has_environment, realm, method, path, host, peer, environment, lengths, texts, headers,     \
-        scopes, seconds, nanoseconds, list_scopes
+    flags, family, has_environment, realm, method, path, host, peer, environment, texts, headers, scopes,      \
+        seconds, nanoseconds, list_scopes
 
-enum { KW_FEW = 64 };
+// Texts that are kept on the stack, and the bytes of a length.
+enum { KW_FEW = 64, KW_LENGTH = 8 };
 
 // A request, and the lists that it points to: on C's stack, unless they are long.
 typedef struct kw_frame {
     keyward_request request;
-    int list_scopes;
-    keyward_bytes few[KW_FEW];
     keyward_bytes *list;
+    keyward_bytes few[KW_FEW];
 } kw_frame;
+
+// The compiler refuses this where a request has fields that kw_plain does not know.
+typedef char kw_whole_request[sizeof(keyward_request) == offsetof(keyward_request, scopes_capacity) + sizeof(size_t) ? 1 : -1];
+
+// Sets all of a request, one field after the other: clearing it first takes as long as a third of what cgo does.
+static inline void kw_plain(keyward_request *request, uint32_t flags, uint32_t family, keyward_bytes realm,
+                            keyward_bytes method, keyward_bytes path, keyward_bytes host, keyward_bytes peer)
+{
+    request->flags = flags;
+    request->peer_family = family;
+    request->realm = realm;
+    request->method = method;
+    request->path = path;
+    request->host = host;
+    request->environment.data = NULL;
+    request->environment.len = 0;
+    request->headers = NULL;
+    request->header_count = 0;
+    request->scopes = NULL;
+    request->scope_count = 0;
+    request->peer = peer;
+    memset(request->peer_address, 0, sizeof request->peer_address);
+    request->now_seconds = 0;
+    request->now_nanoseconds = 0;
+    request->reserved = 0;
+    request->scopes_buffer = NULL;
+    request->scopes_capacity = 0;
+}
+
+static inline keyward_bytes kw_next(const uint8_t **lengths, const uint8_t **texts)
+{
+    const uint8_t *at = *lengths;
+    keyward_bytes next;
+
+    // Compilers make one load of it.
+    next.len = (size_t)((uint64_t)at[0] | (uint64_t)at[1] << 8 | (uint64_t)at[2] << 16 | (uint64_t)at[3] << 24 |
+                        (uint64_t)at[4] << 32 | (uint64_t)at[5] << 40 | (uint64_t)at[6] << 48 | (uint64_t)at[7] << 56);
+    next.data = *texts;
+    *lengths += KW_LENGTH;
+    *texts += next.len;
+    return next;
+}
+
+// Takes the lists apart. kw_end has to be called where it succeeds.
+static inline int32_t kw_lists(kw_frame *frame, const uint8_t *texts, size_t headers, size_t scopes)
+{
+    size_t count = 2 * headers + scopes, at;
+    keyward_bytes *list = frame->few;
+    const uint8_t *lengths;
+
+    if (count > KW_FEW) {
+        list = (keyward_bytes *)malloc(count * sizeof *list);
+        if (list == NULL)
+            return KEYWARD_E_LENGTH;
+    }
+    frame->list = list;
+    // A header is its name and its value, as keyward_header has them.
+    frame->request.headers = (const keyward_header *)(const void *)list;
+    frame->request.header_count = headers;
+    for (at = 0; at < headers; ++at) {
+        lengths = texts;
+        texts += 2 * KW_LENGTH;
+        *list++ = kw_next(&lengths, &texts);
+        *list++ = kw_next(&lengths, &texts);
+    }
+    frame->request.scopes = list;
+    frame->request.scope_count = scopes;
+    for (at = 0; at < scopes; ++at) {
+        lengths = texts;
+        texts += KW_LENGTH;
+        *list++ = kw_next(&lengths, &texts);
+    }
+    return KEYWARD_OK;
+}
 
 static int32_t kw_begin(kw_frame *frame, KW_REQUEST)
 {
     keyward_request *request = &frame->request;
-    size_t count = 2 * headers + scopes, at;
 
-    frame->list_scopes = list_scopes;
-    frame->list = frame->few;
-    if (count > KW_FEW) {
-        frame->list = (keyward_bytes *)malloc(count * sizeof *frame->list);
-        if (frame->list == NULL)
-            return KEYWARD_E_LENGTH;
-    }
-    for (at = 0; at < count; ++at) {
-        frame->list[at].data = (const uint8_t *)texts;
-        frame->list[at].len = (size_t)lengths[at];
-        texts += lengths[at];
-    }
-    memset(request, 0, sizeof *request);
-    request->flags = flags;
-    request->peer_family = family;
-    request->realm = kw_bytes(realm);
-    request->method = kw_bytes(method);
-    request->path = kw_bytes(path);
-    request->host = kw_bytes(host);
-    request->peer = kw_bytes(peer);
+    (void)list_scopes;
+    kw_plain(request, flags, family, kw_bytes(realm), kw_bytes(method), kw_bytes(path), kw_bytes(host), kw_bytes(peer));
     request->environment = kw_bytes(environment);
     if (has_environment && request->environment.data == NULL)
         request->environment.data = (const uint8_t *)"";
-    // A header is its name and its value, as keyward_header has them.
-    request->headers = (const keyward_header *)(const void *)frame->list;
-    request->header_count = headers;
-    request->scopes = frame->list + 2 * headers;
-    request->scope_count = scopes;
     request->now_seconds = seconds;
     request->now_nanoseconds = nanoseconds;
-    return KEYWARD_OK;
+    return kw_lists(frame, texts, headers, scopes);
 }
 
-static void kw_end(kw_frame *frame)
+static inline void kw_end(kw_frame *frame)
 {
     if (frame->list != frame->few)
         free(frame->list);
 }
 
 // Decides about a request, or about a key by itself.
-static inline int32_t kw_decide(uintptr_t engine, const keyward_bytes *key, const keyward_request *request, kw_verdict *into)
+KW_INLINE int32_t kw_decide(uintptr_t engine, const keyward_bytes *key, const keyward_request *request, kw_verdict *into)
 {
     const keyward_engine *asked = (const keyward_engine *)engine;
     keyward_verdict verdict;
@@ -185,33 +251,48 @@ __attribute__((noinline)) static int32_t kw_decide_and_list(uintptr_t engine, co
     return kw_decide(engine, key, request, into);
 }
 
-// An engine is a number in calls that every request makes.
-static int32_t kw_verify(uintptr_t engine, KW_REQUEST, kw_verdict *into)
+// An engine is a number in calls that every request makes. Inlined: cgo's own code would hand over each text once more.
+KW_INLINE int32_t kw_verify(uintptr_t engine, uint32_t flags, uint32_t family, _GoString_ realm, _GoString_ method,
+                         _GoString_ path, _GoString_ host, _GoString_ peer, const uint8_t *texts, size_t headers,
+                         kw_verdict *into)
 {
     kw_frame frame;
-    int32_t status = kw_begin(&frame, KW_SAME);
+    int32_t status;
 
+    kw_plain(&frame.request, flags, family, kw_bytes(realm), kw_bytes(method), kw_bytes(path), kw_bytes(host),
+             kw_bytes(peer));
+    status = kw_lists(&frame, texts, headers, 0);
     if (status != KEYWARD_OK)
         return status;
-    status = frame.list_scopes ? kw_decide_and_list(engine, NULL, &frame.request, into)
-                               : kw_decide(engine, NULL, &frame.request, into);
+    status = kw_decide(engine, NULL, &frame.request, into);
     kw_end(&frame);
     return status;
 }
 
-static int32_t kw_verify_key(uintptr_t engine, _GoString_ key, uint32_t flags, _GoString_ realm,
-                             kw_verdict *into)
+KW_INLINE int32_t kw_verify_with(uintptr_t engine, KW_REQUEST, kw_verdict *into)
 {
+    kw_frame frame;
+    int32_t status = kw_begin(&frame, KW_SAME);
+
+    if (status != KEYWARD_OK)
+        return status;
+    status = list_scopes ? kw_decide_and_list(engine, NULL, &frame.request, into)
+                         : kw_decide(engine, NULL, &frame.request, into);
+    kw_end(&frame);
+    return status;
+}
+
+KW_INLINE int32_t kw_verify_key(uintptr_t engine, _GoString_ key, _GoString_ realm, kw_verdict *into)
+{
+    const keyward_bytes nothing = {NULL, 0};
     keyward_bytes bytes = kw_bytes(key);
     keyward_request request;
 
-    memset(&request, 0, sizeof request);
-    request.flags = flags;
-    request.realm = kw_bytes(realm);
+    kw_plain(&request, KEYWARD_NO_ROUTING, KEYWARD_PEER_TEXT, kw_bytes(realm), nothing, nothing, nothing, nothing);
     return kw_decide(engine, &bytes, &request, into);
 }
 
-static int32_t kw_verify_key_of(uintptr_t engine, _GoString_ key, KW_REQUEST, kw_verdict *into)
+KW_INLINE int32_t kw_verify_key_with(uintptr_t engine, _GoString_ key, KW_REQUEST, kw_verdict *into)
 {
     keyward_bytes bytes = kw_bytes(key);
     kw_frame frame;
@@ -219,8 +300,8 @@ static int32_t kw_verify_key_of(uintptr_t engine, _GoString_ key, KW_REQUEST, kw
 
     if (status != KEYWARD_OK)
         return status;
-    status = frame.list_scopes ? kw_decide_and_list(engine, &bytes, &frame.request, into)
-                               : kw_decide(engine, &bytes, &frame.request, into);
+    status = list_scopes ? kw_decide_and_list(engine, &bytes, &frame.request, into)
+                         : kw_decide(engine, &bytes, &frame.request, into);
     kw_end(&frame);
     return status;
 }
@@ -237,7 +318,7 @@ static int32_t kw_issue_token(const keyward_engine *engine, KW_REQUEST, _GoStrin
 
     if (status != KEYWARD_OK)
         return status;
-    if (frame.list_scopes) {
+    if (list_scopes) {
         frame.request.scopes_buffer = list;
         frame.request.scopes_capacity = sizeof list;
     }

@@ -23,6 +23,9 @@ func (e *Engine) IssueToken(r *http.Request, realm string, token *TokenOptions, 
 	if h == nil {
 		return "", Verdict{}, newError("issue a token", ErrClosed, "")
 	}
+	if r == nil {
+		return "", Verdict{}, newError("issue a token", ErrNoRequest, "")
+	}
 	if token == nil {
 		token = &TokenOptions{}
 	}

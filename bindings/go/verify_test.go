@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -326,6 +327,43 @@ func TestReasonNames(t *testing.T) {
 	}
 	if version := keyward.LibraryVersion(); version == "" {
 		t.Error("no version")
+	}
+}
+
+// TestManyHeaders: more headers than C's stack and the pool's memory have room for are all read, repeats in their order, and
+// scopes behind them.
+func TestManyHeaders(t *testing.T) {
+	engine := shopFiles(t).open(t, nil)
+	for _, count := range []int{0, 1, 27, 28, 29, 40, 1000} {
+		for _, length := range []int{0, 40, 100_000 / (count + 1)} {
+			r := typical("GET", "/orders", readerKey)
+			other := &keyward.Request{Target: "/orders", Host: r.Host, Peer: "203.0.113.7"}
+			for i := 0; i < count; i++ {
+				r.Header.Add("X-Many-"+strconv.Itoa(i%7), strings.Repeat("v", length))
+			}
+			for name, values := range r.Header {
+				for _, value := range values {
+					other.Headers = append(other.Headers, keyward.Header{Name: name, Value: value})
+				}
+			}
+			for scope, want := range map[string]keyward.Reason{"orders:read": keyward.ReasonOK, "moon": keyward.ReasonInsufficientScope} {
+				verdict, err := engine.Verify(r, "shop", keyward.WithScopes("orders:read", scope))
+				if err != nil || verdict.Reason() != want {
+					t.Fatal(count, length, verdict, err)
+				}
+				if again, err := engine.VerifyRequest(other, "shop", keyward.WithScopes("orders:read", scope)); err != nil || again != verdict {
+					t.Fatal(count, length, again, verdict, err)
+				}
+			}
+			if verdict, err := engine.Verify(r, "shop"); err != nil || !verdict.Allowed() {
+				t.Fatal(count, length, verdict, err)
+			}
+			// A second credential anywhere in it is seen.
+			r.Header.Add("Authorization", "Bearer "+narrowKey)
+			if verdict, err := engine.Verify(r, "shop"); err != nil || verdict.Reason() != keyward.ReasonAmbiguousCredential {
+				t.Fatal(count, length, verdict, err)
+			}
+		}
 	}
 }
 

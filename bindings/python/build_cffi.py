@@ -7,7 +7,7 @@ from cffi import FFI
 
 HERE = Path(__file__).resolve().parent
 INCLUDE = HERE.parent.parent / "include"
-SOURCES = ("request", "verdict", "engine", "module")
+SOURCES = ("asked", "request", "verdict", "engine", "module")
 
 
 def declarations(header: str) -> str:

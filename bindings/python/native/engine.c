@@ -10,8 +10,6 @@ typedef struct engine_object {
     keyward_engine *engine;
 } engine_object;
 
-PyTypeObject *request_type;
-
 static keyward_engine *opened(PyObject *self)
 {
     keyward_engine *engine = ((engine_object *)self)->engine;
@@ -44,8 +42,7 @@ static PyObject *decide(PyObject *self, marshalled *call, const keyward_bytes *k
 static int fields_of(PyObject *request, PyObject *fields[FIELDS])
 {
     Py_ssize_t at;
-    if ((Py_TYPE(request) != request_type && !PyType_IsSubtype(Py_TYPE(request), request_type)) || PyTuple_Size(request) != FIELDS) {
-        PyErr_Clear();
+    if ((Py_TYPE(request) != request_type && !PyType_IsSubtype(Py_TYPE(request), request_type)) || Py_SIZE(request) != FIELDS) {
         PyErr_SetString(PyExc_TypeError, "request has to be a keyward.Request");
         return -1;
     }

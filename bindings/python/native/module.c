@@ -34,6 +34,19 @@ static PyObject *imported(const char *module, const char *name)
     return object;
 }
 
+/* Puts keyward.Request in the place of the NamedTuple that declares it. */
+static int take_request(void)
+{
+    PyObject *module = PyImport_ImportModule("keyward._request"), *declared = NULL;
+    int result = -1;
+    if (module != NULL && (declared = PyObject_GetAttrString(module, "Request")) != NULL &&
+        (request_type = make_request_type(declared)) != NULL)
+        result = PyObject_SetAttrString(module, "Request", (PyObject *)request_type);
+    Py_XDECREF(module);
+    Py_XDECREF(declared);
+    return result;
+}
+
 static int add_types(void)
 {
     PyObject *module = PyImport_AddModule("keyward._native"); /* borrowed */
@@ -42,8 +55,7 @@ static int add_types(void)
         return -1;
     if (verdict_type == NULL &&
         ((error_of = imported("keyward._errors", "error_of")) == NULL ||
-         (closed_error = imported("keyward._errors", "closed")) == NULL ||
-         (request_type = (PyTypeObject *)imported("keyward._request", "Request")) == NULL ||
+         (closed_error = imported("keyward._errors", "closed")) == NULL || take_request() < 0 ||
          (verdict_type = make_verdict_type()) == NULL))
         return -1;
     handle = make_engine_type();

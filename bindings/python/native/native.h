@@ -67,8 +67,12 @@ PyObject *new_verdict(const keyward_verdict *verdict, PyObject *realm, const cha
 /* A whole verdict again, and its realm, which is borrowed. */
 PyObject *restored_verdict(PyObject *object, keyward_verdict *into);
 
-/* engine.c */
+/* asked.c */
 extern PyTypeObject *request_type;
+/* Of the NamedTuple that it is declared by, which it holds. */
+PyTypeObject *make_request_type(PyObject *named_tuple);
+
+/* engine.c */
 PyTypeObject *make_engine_type(void);
 
 /* module.c. Sets the exception of keyward._errors that a status stands for. Always NULL. */

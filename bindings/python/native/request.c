@@ -1,6 +1,7 @@
 /* Python's objects as the library's request: in place, nothing is copied. */
 #include "native.h"
 
+#include <stddef.h>
 #include <string.h>
 
 static int wrong_type(const char *what, const char *expected, PyObject *object)
@@ -29,14 +30,11 @@ static int utf8(PyObject *object, keyward_bytes *into, const char *what)
     return 0;
 }
 
+/* Of bytes, which the caller has looked at. */
 static int plain(PyObject *object, keyward_bytes *into)
 {
-    char *data;
-    Py_ssize_t length;
-    if (PyBytes_AsStringAndSize(object, &data, &length) < 0)
-        return -1;
-    into->data = (const uint8_t *)data;
-    into->len = (size_t)length;
+    into->data = (const uint8_t *)PyBytes_AsString(object);
+    into->len = (size_t)Py_SIZE(object);
     return 0;
 }
 
@@ -87,24 +85,56 @@ static int header_text(marshalled *request, PyObject *object, keyward_bytes *int
 /* The length of a list or a tuple, tuples first: pairs are; -1 with an exception where it is neither. */
 static Py_ssize_t length_of(PyObject *sequence, const char *what, const char *expected)
 {
-    if (IS_TUPLE(sequence))
-        return PyTuple_Size(sequence);
-    if (IS_LIST(sequence))
-        return PyList_Size(sequence);
+    if (IS_TUPLE(sequence) || IS_LIST(sequence))
+        return Py_SIZE(sequence);
     return wrong_type(what, expected, sequence);
 }
 
-/* Borrowed. */
-static PyObject *item(PyObject *sequence, Py_ssize_t index)
+typedef PyObject *(*indexed)(PyObject *, Py_ssize_t);
+
+/* What gets an item, borrowed, of a list or tuple. */
+static indexed indexed_by(PyObject *sequence)
 {
-    return IS_TUPLE(sequence) ? PyTuple_GetItem(sequence, index) : PyList_GetItem(sequence, index);
+    return IS_TUPLE(sequence) ? PyTuple_GetItem : PyList_GetItem;
+}
+
+/* What servers hand over: a tuple of two bytes. 0 where it is anything else. */
+static inline int plain_header(PyObject *field, keyward_header *into)
+{
+    PyObject *name, *value;
+    if (Py_TYPE(field) != &PyTuple_Type || Py_SIZE(field) != 2)
+        return 0;
+    name = PyTuple_GetItem(field, 0);
+    value = PyTuple_GetItem(field, 1);
+    if (Py_TYPE(name) != &PyBytes_Type || Py_TYPE(value) != &PyBytes_Type)
+        return 0;
+    plain(name, &into->name);
+    plain(value, &into->value);
+    return 1;
+}
+
+static int marshal_header(marshalled *into, PyObject *field, keyward_header *header)
+{
+    static const char pair[] = "a tuple or list of a name and a value";
+    Py_ssize_t parts = length_of(field, "a header", pair);
+    indexed get;
+    if (parts < 0)
+        return -1;
+    if (parts != 2) {
+        PyErr_Format(PyExc_TypeError, "a header has to be %s, not of %zd", pair, parts);
+        return -1;
+    }
+    get = indexed_by(field);
+    if (header_text(into, get(field, 0), &header->name, "a header's name") < 0)
+        return -1;
+    return header_text(into, get(field, 1), &header->value, "a header's value");
 }
 
 static int marshal_headers(marshalled *into, PyObject *list)
 {
-    static const char pairs[] = "a list or tuple of pairs", pair[] = "a tuple or list of a name and a value";
-    Py_ssize_t count = length_of(list, "headers", pairs), at;
+    Py_ssize_t count = length_of(list, "headers", "a list or tuple of pairs"), at;
     keyward_header *headers = into->headers;
+    indexed get;
     if (count < 0)
         return -1;
     if (count > INLINE_HEADERS) {
@@ -114,17 +144,10 @@ static int marshal_headers(marshalled *into, PyObject *list)
             return -1;
         }
     }
+    get = indexed_by(list);
     for (at = 0; at < count; ++at) {
-        PyObject *field = item(list, at);
-        Py_ssize_t parts = length_of(field, "a header", pair);
-        if (parts < 0)
-            return -1;
-        if (parts != 2) {
-            PyErr_Format(PyExc_TypeError, "a header has to be %s, not of %zd", pair, parts);
-            return -1;
-        }
-        if (header_text(into, item(field, 0), &headers[at].name, "a header's name") < 0 ||
-            header_text(into, item(field, 1), &headers[at].value, "a header's value") < 0)
+        PyObject *field = get(list, at);
+        if (field == NULL || (!plain_header(field, &headers[at]) && marshal_header(into, field, &headers[at]) < 0))
             return -1;
     }
     into->request.headers = headers;
@@ -136,6 +159,7 @@ static int marshal_scopes(marshalled *into, PyObject *list)
 {
     Py_ssize_t count = length_of(list, "scopes", "a list or tuple of str"), at;
     keyward_bytes *scopes = into->scopes;
+    indexed get;
     if (count < 0)
         return -1;
     if (count > INLINE_SCOPES) {
@@ -145,8 +169,9 @@ static int marshal_scopes(marshalled *into, PyObject *list)
             return -1;
         }
     }
+    get = indexed_by(list);
     for (at = 0; at < count; ++at)
-        if (text(item(list, at), &scopes[at], "a scope") < 0)
+        if (text(get(list, at), &scopes[at], "a scope") < 0)
             return -1;
     into->request.scopes = scopes;
     into->request.scope_count = (size_t)count;
@@ -157,7 +182,7 @@ static int marshal_now(marshalled *into, PyObject *now)
 {
     const long long second = 1000000000;
     long long nanoseconds;
-    if (!PyLong_Check(now))
+    if (!PyLong_Check(now) || PyBool_Check(now))
         return wrong_type("now_ns", "int", now);
     nanoseconds = PyLong_AsLongLong(now);
     if (nanoseconds < 0) {
@@ -180,11 +205,38 @@ static int flag(PyObject *object, int *into, const char *what)
     return 0;
 }
 
+/* The compiler refuses this where a request has fields that clear does not know. */
+typedef char whole_request[sizeof(keyward_request) == offsetof(keyward_request, scopes_capacity) + sizeof(size_t) ? 1 : -1];
+
+/* One field after the other: of a memset of this size compilers make one instruction, which is slow to start. */
+static inline void clear(keyward_request *request)
+{
+    static const keyward_bytes nothing = {NULL, 0};
+    request->flags = 0;
+    request->peer_family = KEYWARD_PEER_TEXT;
+    request->realm = nothing;
+    request->method = nothing;
+    request->path = nothing;
+    request->host = nothing;
+    request->environment = nothing;
+    request->headers = NULL;
+    request->header_count = 0;
+    request->scopes = NULL;
+    request->scope_count = 0;
+    request->peer = nothing;
+    memset(request->peer_address, 0, sizeof request->peer_address);
+    request->now_seconds = 0;
+    request->now_nanoseconds = 0;
+    request->reserved = 0;
+    request->scopes_buffer = NULL;
+    request->scopes_capacity = 0;
+}
+
 int marshal(marshalled *into, PyObject *const fields[FIELDS])
 {
     keyward_request *request = &into->request;
     int tls = 0;
-    memset(request, 0, sizeof *request);
+    clear(request);
     into->realm = fields[FIELD_REALM];
     into->wants_scopes = 0;
     into->kept = NULL;

@@ -1,7 +1,9 @@
 """An engine: what it decides, and what is said where it cannot."""
 
+import copy
 import errno
 import gc
+import inspect
 import os
 import pickle
 import stat
@@ -152,6 +154,45 @@ class Objects(Fixture):
         gc.collect()
         self.assertEqual(("reader", "shop"), (verdict.key_id, verdict.realm))
 
+    def test_a_request_is_a_named_tuple(self) -> None:
+        """Its constructor is native/asked.c's, and everything else as the NamedTuple has it that declares it."""
+        ask: Any = Request
+        declared: Any = Request.__mro__[1]
+        headers = ((b"x-api-key", b"\xff"),)
+        positions = ("shop", headers, b"/orders", "GET", None, "203.0.113.7", True, "live", ("a", "b"), 17, True)
+        for number in range(3, len(positions) + 1):
+            named = dict(zip(Request._fields[number:], positions[number:], strict=True))
+            others = {"".join(name): value for name, value in named.items()}
+            for made in (ask(*positions[:number], **named), ask(*positions[:number], **others)):
+                self.assertEqual(positions, made)
+                self.assertEqual(hash(positions), hash(made))
+            self.assertEqual(declared(*positions[:number]), ask(*positions[:number]))
+            self.assertIs(Request, type(ask(*positions[:number])))
+        made = ask("shop", headers, None, tls=True)
+        self.assertEqual(("shop", headers, None, None, None, None, True, None, (), None, False), made)
+        told, meant = (inspect.signature(one).parameters.values() for one in (Request, declared))
+        self.assertEqual([(one.name, one.default) for one in meant], [(one.name, one.default) for one in told])
+        self.assertEqual(declared.__doc__.split(), (Request.__doc__ or "").split())
+        for again in (pickle.loads(pickle.dumps(made)), copy.copy(made), copy.deepcopy(made), made._replace(), Request._make(made),
+                      Request(**made._asdict())):
+            self.assertEqual((Request, made), (type(again), again))
+        self.assertEqual("/", made._replace(path="/").path)
+
+        class Own(Request):
+            def __new__(cls, realm: str) -> "Own":
+                return super().__new__(cls, realm, (), None)
+
+        self.assertEqual((Own, "shop"), (type(Own("shop")), Own("shop").realm))
+        for wrong in (
+            lambda: ask(), lambda: ask("shop", ()), lambda: ask(*positions, 1), lambda: ask("shop", (), None, realm="shop"),
+            lambda: ask("shop", (), None, paths=None), lambda: ask("shop", (), None, **{1: 2}), lambda: ask(headers=(), path=None),
+            lambda: Request._make(()), lambda: Request._make([1] * 12), lambda: ask._make(3),
+        ):
+            with self.assertRaises(TypeError):
+                wrong()
+        with self.assertRaises((TypeError, ValueError)):  # as the Python in use has it
+            ask._replace(made, paths=None)
+
     def test_nothing_secret_is_shown(self) -> None:
         engine = self.open()
         request = orders(READER)
@@ -188,6 +229,7 @@ class Objects(Fixture):
             for _ in range(times):
                 verdict = engine.verify(request)
                 verdict.scopes, verdict.key_id, engine.answer(engine.verify_key("shop", "x", scopes=["y"]))
+                Request("shop", (), None), Request("shop", (), None, tls=True), Request._make(request)
                 for wrong in (request._replace(headers=[("a", 1)]), request._replace(headers=[("\xe9", "\xe9"), 3]), None):
                     try:
                         engine.verify(wrong)  # type: ignore[arg-type]
@@ -214,7 +256,8 @@ class Wrong(Fixture):
             lambda: engine.verify(good._replace(path=3)), lambda: engine.verify(good._replace(method=["GET"])),
             lambda: engine.verify(good._replace(tls="off")), lambda: engine.verify(good._replace(tls=1)),
             lambda: engine.verify(good._replace(scopes="orders:read")), lambda: engine.verify(good._replace(scopes=[b"x"])),
-            lambda: engine.verify(good._replace(now_ns=1.5)), lambda: engine.verify(good._replace(environment=b"live")),
+            lambda: engine.verify(good._replace(now_ns=1.5)), lambda: engine.verify(good._replace(now_ns=True)),
+            lambda: engine.verify_key("shop", READER, now_ns=False), lambda: engine.verify(good._replace(environment=b"live")),
             lambda: engine.verify(good._replace(list_scopes=None)), lambda: engine.verify(good._replace(peer=127)),
             lambda: engine.verify_key("shop"), lambda: engine.verify_key("shop", None), lambda: engine.verify_key(1, READER),
             lambda: engine.verify_key("shop", READER, headers=[]), lambda: engine.verify_key("shop", READER, True),

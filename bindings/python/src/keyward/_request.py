@@ -1,4 +1,4 @@
-"""What is asked."""
+"""What is asked. The type that programs see is made of this one by native/asked.c, so that making one takes less time."""
 
 from __future__ import annotations
 
