@@ -95,3 +95,30 @@ fn mapped(start: *mut libc::c_void) -> io::Result<NonNull<libc::c_void>> {
         _ => Err(io::Error::last_os_error()),
     }
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::super::{WORD, Words};
+    use super::*;
+    use rustix::fs::{MemfdFlags, memfd_create};
+    use std::os::unix::fs::FileExt;
+    use std::sync::atomic::Ordering::Relaxed;
+
+    #[test]
+    fn a_large_file_is_where_a_huge_page_may_be_and_keeps_what_stands_in_it() {
+        let file: File = memfd_create("words", MemfdFlags::CLOEXEC).expect("there is memory").into();
+        let length = 2 * HUGE + 4096;
+        file.set_len(length as u64).expect("there is room");
+        file.write_all_at(&7_u64.to_ne_bytes(), HUGE as u64).expect("there is room");
+        // Another test may take the place in between, but not every time.
+        let aligned = || Shared::new(&file).expect("it can be mapped").as_ptr().addr().is_multiple_of(HUGE);
+        assert!((0..10).any(|_| aligned()));
+        let words = Words::share(&file).expect("it can be mapped");
+        words.populate(0..words.len());
+        assert_eq!((words.len(), words[HUGE / WORD].load(Relaxed)), (length / WORD, 7));
+        words[length / WORD - 1].store(8, Relaxed);
+        let mut last = [0; WORD];
+        file.read_exact_at(&mut last, (length - WORD) as u64).expect("it is there");
+        assert_eq!(u64::from_ne_bytes(last), 8);
+    }
+}
