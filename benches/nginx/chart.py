@@ -44,7 +44,7 @@ def draw(report: dict) -> str:
     bottom = TOP + row * len(contenders) - GAP + 6
     parts += [
         f'<line x1="{plain:.1f}" x2="{plain:.1f}" y1="{TOP - 6}" y2="{bottom}" stroke="#59636e" stroke-dasharray="3 3"/>',
-        text(LEFT, height - 14, f"medians of {report['rounds']} rounds of {report['seconds']} s, the contenders taking turns", "note"),
+        text(LEFT, height - 14, f"medians of {report['rounds']} rounds of {report['seconds']:g} s, the contenders taking turns", "note"),
         "</svg>",
     ]
     return "\n".join(parts) + "\n"

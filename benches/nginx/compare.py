@@ -1,8 +1,8 @@
 """What a check of a key costs nginx: keyward beside what else there is, in one run, as JSON and as a picture.
 
-One worker on one core, wrk on another. The contenders take turns (A B C A B C), and each turn's processor time is
-divided by its requests, so that neither wrk's speed nor a slow minute of the machine decides. Figures are medians
-of the rounds. Processor time is what counts; the rate is given beside it.
+One worker on one core, `load` on another. The contenders take turns (A B C, C B A), and each turn's processor time is
+divided by its requests, so that a slow minute of the machine does not decide. Figures are medians of the rounds.
+Processor time is what counts; the rate is given beside it.
 """
 
 import argparse
@@ -21,18 +21,26 @@ from served import Failed, processor_seconds
 HERE = Path(__file__).parent
 
 
-def turn(contender: Contender, keys: Path, arguments: argparse.Namespace) -> dict[str, float]:
-    command = ["taskset", "-c", str(arguments.wrk_core), "wrk", "-t1", f"-c{arguments.connections}",
-               f"-d{arguments.seconds}s", "--timeout", "10s", "-s", str(HERE / "wrk.lua"),
-               f"http://127.0.0.1:{contender.port}/", "--", str(keys)]
+def compiled(folder: Path) -> Path:
+    program = folder / "load"
+    command = [os.environ.get("CC", "cc"), "-O2", "-Wall", "-Wextra", "-Werror", str(HERE / "load.c"), "-o", str(program)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode != 0:
+        raise Failed(f"load.c: {done.stderr}")
+    return program
+
+
+def turn(contender: Contender, load: Path, keys: Path, arguments: argparse.Namespace) -> dict[str, float]:
+    command = ["taskset", "-c", str(arguments.load_core), str(load), str(contender.port), str(arguments.connections),
+               str(arguments.seconds), str(keys)]
     before = processor_seconds(contender.pids())
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode != 0:
-        raise Failed(f"wrk: {done.stderr}")
+        raise Failed(f"{contender.name}: {done.stderr}")
     spent = processor_seconds(contender.pids()) - before
-    result = json.loads(done.stdout.splitlines()[-1])
-    if result["refused"] or result["broken"]:
-        raise Failed(f"{contender.name}: {result['refused']} good keys refused, {result['broken']} requests broken")
+    result = json.loads(done.stdout)
+    if result["refused"]:
+        raise Failed(f"{contender.name}: {result['refused']} good keys refused")
     return {
         "rate": result["requests"] / result["seconds"],
         "processor_us": spent / result["requests"] * 1e6,
@@ -43,12 +51,12 @@ def turn(contender: Contender, keys: Path, arguments: argparse.Namespace) -> dic
 
 
 def measure(contenders: list[Contender], folder: Path, arguments: argparse.Namespace) -> dict:
-    rotations = {"hot": folder / "hot", "all": folder / "keys"}
+    load, rotations = compiled(folder), {"hot": folder / "hot", "all": folder / "keys"}
     turns = {(contender.name, rotation): [] for contender in contenders for rotation in rotations}
     for number in range(arguments.rounds):
         for rotation, keys in rotations.items():
-            for contender in contenders:
-                result = turn(contender, keys, arguments)
+            for contender in contenders if number % 2 == 0 else reversed(contenders):
+                result = turn(contender, load, keys, arguments)
                 turns[contender.name, rotation].append(result)
                 print(f"round {number + 1} {rotation:4} {contender.name:12} {result['processor_us']:7.3f} us "
                       f"{result['rate']:9.0f} /s", file=sys.stderr)
@@ -98,10 +106,10 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--prefix", type=Path, default=Path("/usr/share/nginx"), help="where its modules/ is")
     parser.add_argument("--keys", type=int, default=1_000_000)
     parser.add_argument("--hot", type=int, default=2_000, help="keys in rotation where not all are")
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--seconds", type=int, default=5, help="of each turn")
+    parser.add_argument("--rounds", type=int, default=21)
+    parser.add_argument("--seconds", type=float, default=1, help="of each turn")
     parser.add_argument("--connections", type=int, default=32)
-    parser.add_argument("--wrk-core", type=int, default=0)
+    parser.add_argument("--load-core", type=int, default=0)
     parser.add_argument("--server-core", type=int, default=1)
     parser.add_argument("--only", nargs="+", choices=MAKERS, default=list(MAKERS))
     parser.add_argument("--json", type=Path, help="write the result here")

@@ -75,11 +75,18 @@ fn count(plan: &Plan, state: &State, trace: &Trace<'_>, outcome: &Outcome<'_>) {
     if !state.counts_keys() || outcome.reason == Reason::Unavailable {
         return;
     }
-    if let Some(entry) = outcome.key.or(trace.found.get()) {
-        let tag = entry.attributes().id_tag;
-        let of = Use { tag, realm: row, reason: outcome.reason, now: trace.clock.now() };
-        state.count_use(&of, || plan.layers().id(&entry).ok());
-    }
+    let found;
+    let entry = match &outcome.key {
+        Some(entry) => entry,
+        None => {
+            found = trace.found.get();
+            let Some(entry) = &found else { return };
+            entry
+        }
+    };
+    let tag = entry.attributes().id_tag;
+    let of = Use { tag, realm: row, reason: outcome.reason, now: trace.clock.now() };
+    state.count_use(&of, || plan.layers().id(entry).ok());
 }
 
 /// What is noted of a request on its way, for counting it.

@@ -172,6 +172,14 @@ impl<'a, const WORDS: usize> Table<'a, WORDS> {
         Admission { outcome: Err(1), displaced, given_up }
     }
 
+    /// The entry of `tag`, if it stands in the line that was sent for, as nearly all do.
+    #[inline]
+    pub(super) fn near(self, tag: IdTag) -> Option<&'a [AtomicU64; WORDS]> {
+        let home = self.home(tag);
+        let line = self.entries.get(home..home + Self::GROUP)?;
+        line.iter().find(|entry| entry.first().is_some_and(|word| belongs(word.load(Relaxed), tag)))
+    }
+
     /// The entry of `tag`, taken if it has none; `None` where another key took that entry first.
     #[inline]
     pub(super) fn place(self, tag: IdTag, now: u64, keep: &impl Keep) -> Option<Place<'a>> {

@@ -2,6 +2,7 @@
 
 mod hint;
 mod map;
+mod share;
 mod words;
 
 pub(crate) use hint::{prefetch, prefetch_to_write};

@@ -1,6 +1,7 @@
 //! Memory in whole words that are read and written as atomics: a process's own, or a file's, which every
 //! process that maps it shares.
 
+use super::share::Shared;
 use memmap2::{Advice, MmapMut, MmapOptions, MmapRaw};
 use std::alloc::{Layout, handle_alloc_error};
 use std::fs::File;
@@ -13,7 +14,13 @@ use std::sync::atomic::Ordering::Relaxed;
 pub const WORD: usize = size_of::<u64>();
 
 /// Words that may be read and written from any thread, and, where they are a file's, from any process.
-pub struct Words(MmapRaw);
+pub struct Words(Memory);
+
+/// Whose memory it is.
+enum Memory {
+    Private(MmapRaw),
+    Shared(Shared),
+}
 
 impl Words {
     /// So many words of this process alone, all zero, from the start of a page.
@@ -23,7 +30,7 @@ impl Words {
             Ok(memory) => {
                 // Only a wish, as for snapshots.
                 let _ = memory.advise(Advice::HugePage);
-                Self(memory.into())
+                Self(Memory::Private(memory.into()))
             }
             // What every allocation does where there is no memory.
             Err(_) => handle_alloc_error(Layout::array::<u64>(count).unwrap_or(Layout::new::<u64>())),
@@ -34,15 +41,14 @@ impl Words {
     ///
     /// A file that is cut short while it is mapped ends the process that then touches what is gone (SIGBUS).
     pub fn share(file: &File) -> io::Result<Self> {
-        MmapOptions::new().map_raw(file).map(Self)
+        Shared::new(file).map(|memory| Self(Memory::Shared(memory)))
     }
 
-    /// Brings what stands in `words` into memory, ready to be written, so that no request has to wait for it.
-    /// Only a wish: older kernels do not know it.
+    /// Brings what stands in `words` of a file into memory, ready to be written, so that no request has to wait
+    /// for it, and on huge pages if it can be. Only a wish.
     pub fn populate(&self, words: std::ops::Range<usize>) {
-        let (start, length) = (words.start * WORD, words.len() * WORD);
-        if start.checked_add(length).is_some_and(|end| end <= self.0.len()) {
-            let _ = self.0.advise_range(Advice::PopulateWrite, start, length);
+        if let Memory::Shared(memory) = &self.0 {
+            memory.populate(words.start.saturating_mul(WORD)..words.end.saturating_mul(WORD));
         }
     }
 }
@@ -50,11 +56,11 @@ impl Words {
 /// The words of a mapping.
 #[inline]
 #[expect(unsafe_code, reason = "the one view of memory that others write to; see the comment on the block")]
-fn words(memory: &MmapRaw) -> &[AtomicU64] {
-    let (start, count) = (memory.as_ptr().cast::<AtomicU64>(), memory.len() / WORD);
+fn words<M>(_memory: &M, start: *const u8, bytes: usize) -> &[AtomicU64] {
+    let (start, count) = (start.cast::<AtomicU64>(), bytes / WORD);
     // SAFETY: the mapping starts on a page, holds `count` whole words, and lives as long as it is borrowed.
-    // Any bytes are a word. Nothing in this process reaches this memory but through these atomics (a `MmapRaw`
-    // gives out no reference of its own), so no access is a data race. What other processes do to it are
+    // Any bytes are a word. Nothing in this process reaches this memory but through these atomics (neither kind of
+    // mapping gives out a reference of its own), so no access is a data race. What other processes do to it are
     // atomic accesses of the same kind; what somebody does who goes round them is seen before or after, a
     // word at a time, as in any memory that is shared with the world outside. A mapping that may only be
     // read is read with relaxed loads of a word, which are plain loads wherever this compiles
@@ -67,7 +73,10 @@ impl Deref for Words {
 
     #[inline]
     fn deref(&self) -> &[AtomicU64] {
-        words(&self.0)
+        match &self.0 {
+            Memory::Private(memory) => words(memory, memory.as_ptr(), memory.len()),
+            Memory::Shared(memory) => words(memory, memory.as_ptr(), memory.len()),
+        }
     }
 }
 
@@ -95,6 +104,6 @@ impl ReadWords for Words {
 
 impl ReadWords for WordReader {
     fn word(&self, index: usize) -> u64 {
-        words(&self.0).get(index).map_or(0, |word| word.load(Relaxed))
+        words(&self.0, self.0.as_ptr(), self.0.len()).get(index).map_or(0, |word| word.load(Relaxed))
     }
 }

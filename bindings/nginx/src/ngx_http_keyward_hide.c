@@ -293,8 +293,11 @@ ngx_http_keyward_user_is_secret(ngx_http_request_t *r,
 
     h = r->headers_in.authorization;
 
+    /* the second letter first, which tells it from "Bearer" without a call */
+
     if (h == NULL
         || h->value.len < 5
+        || ngx_tolower(h->value.data[1]) != 'a'
         || ngx_strncasecmp(h->value.data, (u_char *) "Basic", 5) != 0)
     {
         return 0;

@@ -86,14 +86,21 @@ ngx_http_keyward_question(ngx_http_request_t *r,
 ngx_int_t
 ngx_http_keyward_decide(ngx_http_request_t *r, ngx_http_keyward_ctx_t *ctx)
 {
-    char                           scopes[NGX_HTTP_KEYWARD_SCOPES];
     int32_t                        rc;
     ngx_time_t                    *tp;
     keyward_header                 fields[NGX_HTTP_KEYWARD_FIELDS];
     keyward_request                request;
-    keyward_verdict                verdict;
     ngx_http_keyward_question_t   *question;
     ngx_http_keyward_main_conf_t  *kmcf;
+
+    /*
+     * One of each is enough for a worker, which decides one request at a time.
+     * On the stack these 12 KiB would put all that the engine works with out
+     * of the cache lines that nginx's own functions use.
+     */
+
+    static char                    scopes[NGX_HTTP_KEYWARD_SCOPES];
+    static keyward_verdict         verdict;
 
     question = &ctx->question;
     kmcf = ngx_http_get_module_main_conf(r, ngx_http_keyward_module);
@@ -311,7 +318,7 @@ ngx_http_keyward_list_headers(ngx_http_request_t *r, ngx_list_t *list,
 }
 
 
-/* Copies what the variables show: the verdict is on the stack. */
+/* Copies what the variables show: the verdict is the next request's, too. */
 
 static ngx_int_t
 ngx_http_keyward_keep(ngx_http_request_t *r, ngx_http_keyward_ctx_t *ctx,

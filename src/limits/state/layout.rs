@@ -4,8 +4,8 @@
 //! page 0      header: what never changes, then counters, then room that is kept
 //! realms      a row for each realm: its name
 //! outcomes    shards × realms × reasons: what became of requests
-//! hot         slots × 8 words: the table of limits, with what is counted for nearly every request beside it
-//! cold        slots × 48 words: the other reasons, and the name of the key
+//! hot         slots × 4 words: the table of limits, with what is counted for nearly every request beside it
+//! cold        slots × 52 words: why requests were refused, and the name of the key
 //! ```
 //!
 //! All of it is 64-bit words in the processor's own order, each an atomic of its own.
@@ -19,7 +19,7 @@ use xxhash_rust::xxh3::xxh3_64;
 /// The first word of every state file.
 pub(super) const MAGIC: u64 = u64::from_le_bytes(*b"KEYWARD\x01");
 /// The version that this code reads and writes. It changes with anything on this page.
-pub(super) const VERSION: u64 = 1;
+pub(super) const VERSION: u64 = 2;
 
 /// Words of the header's page. What is not named here is zero.
 pub(super) const HEADER: usize = 512;
@@ -48,18 +48,15 @@ const _: () = assert!(MARKS + 2 * MARK <= REALM_ROW, "the marks fit into the row
 pub(super) const OUTCOMES: usize = 24;
 const _: () = assert!(REASONS <= OUTCOMES, "a reason has no place in the outcomes");
 
-/// Words of a hot entry: one cache line. The first two are the table's.
-pub(super) const HOT: usize = 8;
+/// Words of a hot entry: half a cache line. The first two are the table's.
+pub(super) const HOT: usize = 4;
 /// Requests that were allowed.
 pub(super) const ALLOWED: usize = 2;
 /// When the last request came, in seconds.
 pub(super) const LAST_USE: usize = 3;
-/// Reasons that are counted in the hot entry, from word 4 on.
-pub(super) const HOT_REASONS: [Reason; 4] =
-    [Reason::RateLimited, Reason::InsufficientScope, Reason::Revoked, Reason::Expired];
 
 /// Words of a cold entry.
-pub(super) const COLD: usize = 48;
+pub(super) const COLD: usize = 52;
 /// The number of the realm's row, and above it the length of the id.
 pub(super) const KEY: usize = 0;
 /// When the entry was taken, in seconds.
@@ -69,7 +66,11 @@ pub(super) const COLD_COUNTS: usize = 2;
 /// Where the id starts.
 pub(super) const ID: usize = COLD - NAME;
 /// Reasons that are counted in the cold entry. Any other that a key can get is counted as the last word.
-pub(super) const COLD_REASONS: [Reason; 13] = [
+pub(super) const COLD_REASONS: [Reason; 17] = [
+    Reason::RateLimited,
+    Reason::InsufficientScope,
+    Reason::Revoked,
+    Reason::Expired,
     Reason::NotYetValid,
     Reason::WrongEnvironment,
     Reason::Suspended,
@@ -84,7 +85,7 @@ pub(super) const COLD_REASONS: [Reason; 13] = [
     Reason::MalformedCredential,
     Reason::UnknownKey,
 ];
-const _: () = assert!(COLD_COUNTS + COLD_REASONS.len() <= ID && HOT == 4 + HOT_REASONS.len());
+const _: () = assert!(COLD_COUNTS + COLD_REASONS.len() < ID && LAST_USE < HOT);
 
 /// The most slots that a state can have: half a terabyte.
 pub(super) const MOST_SLOTS: usize = 1 << 30;

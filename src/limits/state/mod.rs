@@ -12,8 +12,8 @@
 //!
 //! # The table of keys
 //!
-//! With a file, rate limits and usage of a key stand in one cache line (`table` has the rules of its first two
-//! words), so that counting both costs one miss. An entry is taken by writing its tag; whoever then finds that
+//! With a file, rate limits and usage of a key stand in half a cache line (`table` has the rules of its first two
+//! words), so that counting both costs one miss; why it was refused stands apart. An entry is taken by writing its tag; whoever then finds that
 //! it has no name yet writes it: the same bytes whoever does, and none of them is believed unless the whole
 //! name has the entry's tag. Then one bit says that it is there.
 //!
@@ -40,8 +40,8 @@ use crate::memory::Words;
 use crate::reason::Reason;
 use crate::time::Timestamp;
 use layout::{
-    ALLOWED, COLD, COLD_COUNTS, COLD_REASONS, DISPLACED_LIMITS, DISPLACED_USAGE, HOT, HOT_REASONS, ID, KEY,
-    LAST_USE, Layout, NAME, SINCE, name_words, realm_hash,
+    ALLOWED, COLD, COLD_COUNTS, COLD_REASONS, DISPLACED_LIMITS, DISPLACED_USAGE, HOT, ID, KEY, LAST_USE,
+    Layout, NAME, SINCE, name_words, realm_hash,
 };
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -59,6 +59,8 @@ const OWN_REALMS: usize = 64;
 pub struct State {
     words: Words,
     layout: Layout,
+    /// Where the table of keys stands among the words.
+    hot: Range<usize>,
     place: Where,
 }
 
@@ -102,7 +104,7 @@ impl State {
     pub fn private(limiter_slots: usize) -> Self {
         let layout = Layout { slots: 0, realms: OWN_REALMS, shards: thread::ROWS };
         let place = Where::Own(Limiter::new(limiter_slots));
-        Self { words: Words::private(layout.words()), layout, place }
+        Self::new(Words::private(layout.words()), layout, place)
     }
 
     /// In the file at `path`, which is made with room for `slots` keys where it is not there. One that is there
@@ -113,14 +115,18 @@ impl State {
     pub fn open(path: &Path, slots: usize) -> Result<Self, StateError> {
         let open::Opened { words, layout, created, replaced } = open::open(path, slots)?;
         words.populate(0..layout.cold_start());
-        Ok(Self { words, layout, place: Where::Shared { path: Some(path.to_owned()), created, replaced } })
+        Ok(Self::new(words, layout, Where::Shared { path: Some(path.to_owned()), created, replaced }))
     }
 
     /// In memory that processes forked from this one share, with room for the limits of `slots` keys. It is gone
     /// with the last of them.
     pub fn inherited(slots: usize) -> Result<Self, StateError> {
         let open::Opened { words, layout, created, replaced } = open::inherited(slots)?;
-        Ok(Self { words, layout, place: Where::Shared { path: None, created, replaced } })
+        Ok(Self::new(words, layout, Where::Shared { path: None, created, replaced }))
+    }
+
+    const fn new(words: Words, layout: Layout, place: Where) -> Self {
+        Self { words, layout, hot: layout.hot_start()..layout.cold_start(), place }
     }
 
     /// What is known of counts that are shared.
@@ -198,7 +204,10 @@ impl State {
                 }
             }
             Where::Shared { .. } => {
-                self.add(self.layout.outcome(processor() % self.layout.shards, row, reason), 1)
+                let (processor, shards) = (processor(), self.layout.shards);
+                // A division takes as long as counting does.
+                let shard = if processor < shards { processor } else { processor % shards };
+                self.add(self.layout.outcome(shard, row, reason), 1)
             }
         }
     }
@@ -212,6 +221,20 @@ impl State {
     /// Counts a use of a key, where that is counted. `id` is asked for where the key is new here.
     #[inline]
     pub(crate) fn count_use<'n>(&self, of: &Use, id: impl FnOnce() -> Option<&'n str>) {
+        if of.reason == Reason::Ok
+            && let Some([tag, _, allowed, last_use]) = self.table().near(of.tag)
+            && tag.load(Relaxed) & NAMED != 0
+        {
+            allowed.fetch_add(1, Relaxed);
+            note(last_use, of.now);
+        } else {
+            self.count_rare(of, id);
+        }
+    }
+
+    /// [`State::count_use`] where the request was refused, or the entry is elsewhere or not there yet.
+    #[inline(never)]
+    fn count_rare<'n>(&self, of: &Use, id: impl FnOnce() -> Option<&'n str>) {
         let now = u64::try_from(of.now.nanoseconds()).unwrap_or(u64::MAX);
         let table = self.table();
         let Some(place) = (0..ATTEMPTS).find_map(|_| table.place(of.tag, now, self)) else { return };
@@ -227,20 +250,14 @@ impl State {
             reason => self.reason_word(place.index, reason),
         };
         self.add(word, 1);
-        if let Some(last) = self.words.get(hot + LAST_USE) {
-            let seconds = of.now.seconds();
-            if last.load(Relaxed) < seconds {
-                last.store(seconds, Relaxed);
-            }
+        if let Some(last_use) = self.words.get(hot + LAST_USE) {
+            note(last_use, of.now);
         }
     }
 
     /// The word that counts uses of the key in `slot` that were refused for `reason`.
     #[inline]
     fn reason_word(&self, slot: usize, reason: Reason) -> usize {
-        if let Some(at) = HOT_REASONS.iter().position(|known| *known == reason) {
-            return self.layout.hot(slot) + LAST_USE + 1 + at;
-        }
         let at = COLD_REASONS.iter().position(|known| *known == reason).unwrap_or(COLD_REASONS.len());
         self.layout.cold(slot) + COLD_COUNTS + at
     }
@@ -298,8 +315,7 @@ impl State {
 
     #[inline]
     fn table(&self) -> Table<'_, HOT> {
-        let range: Range<usize> = self.layout.hot_start()..self.layout.cold_start();
-        Table::new(self.words.get(range).unwrap_or_default())
+        Table::new(self.words.get(self.hot.clone()).unwrap_or_default())
     }
 
     #[inline]
@@ -345,6 +361,15 @@ impl Keep for State {
                 word.fetch_add(count, Relaxed);
             }
         }
+    }
+}
+
+/// Notes when a key was last used: a word that others write to once a second at most.
+#[inline]
+fn note(last_use: &AtomicU64, now: Timestamp) {
+    let seconds = now.seconds();
+    if last_use.load(Relaxed) < seconds {
+        last_use.store(seconds, Relaxed);
     }
 }
 

@@ -1,8 +1,8 @@
 //! What a state says, for people and programs.
 
 use super::layout::{
-    ALLOWED, COLD_COUNTS, COLD_REASONS, DISPLACED_LIMITS, DISPLACED_USAGE, HOT_REASONS, ID, KEY, LAST_USE,
-    Layout, SINCE, read_name, realm_hash,
+    ALLOWED, COLD_COUNTS, COLD_REASONS, DISPLACED_LIMITS, DISPLACED_USAGE, ID, KEY, LAST_USE, Layout, SINCE,
+    read_name, realm_hash,
 };
 use super::marks::{self, Mark};
 use super::open::{StateError, open_reader};
@@ -103,9 +103,8 @@ impl StateReader {
         let (hot, cold) = (self.layout.hot(slot), self.layout.cold(slot));
         let word = |index: usize| self.words.word(index);
         let tag = owner(word(hot))?;
-        let hot_counts = HOT_REASONS.into_iter().zip(hot + LAST_USE + 1..);
-        let cold_counts = COLD_REASONS.into_iter().zip(cold + COLD_COUNTS..);
-        let denied = hot_counts.chain(cold_counts).map(|(reason, index)| (reason, word(index)));
+        let denied = COLD_REASONS.into_iter().zip(cold + COLD_COUNTS..);
+        let denied = denied.map(|(reason, index)| (reason, word(index)));
         let named = word(cold + KEY);
         let (row, length) = ((named & 0xffff) as usize, (named >> 16) as usize);
         let name = || {
