@@ -53,12 +53,43 @@ impl Words {
     }
 }
 
+/// A mapping of the system's: it starts on a page, its bytes stay where they are as long as it lives, and it gives out
+/// no reference to them.
+trait Mapping {
+    fn start(&self) -> *const u8;
+    fn bytes(&self) -> usize;
+}
+
+impl Mapping for MmapRaw {
+    #[inline]
+    fn start(&self) -> *const u8 {
+        self.as_ptr()
+    }
+
+    #[inline]
+    fn bytes(&self) -> usize {
+        self.len()
+    }
+}
+
+impl Mapping for Shared {
+    #[inline]
+    fn start(&self) -> *const u8 {
+        self.as_ptr()
+    }
+
+    #[inline]
+    fn bytes(&self) -> usize {
+        self.len()
+    }
+}
+
 /// The words of a mapping.
 #[inline]
 #[expect(unsafe_code, reason = "the one view of memory that others write to; see the comment on the block")]
-fn words<M>(_memory: &M, start: *const u8, bytes: usize) -> &[AtomicU64] {
-    let (start, count) = (start.cast::<AtomicU64>(), bytes / WORD);
-    // SAFETY: the mapping starts on a page, holds `count` whole words, and lives as long as it is borrowed.
+fn words(memory: &impl Mapping) -> &[AtomicU64] {
+    let (start, count) = (memory.start().cast::<AtomicU64>(), memory.bytes() / WORD);
+    // SAFETY: both kinds of `Mapping` are above, and no other module can add one. The mapping starts on a page, holds `count` whole words, and lives as long as it is borrowed.
     // Any bytes are a word. Nothing in this process reaches this memory but through these atomics (neither kind of
     // mapping gives out a reference of its own), so no access is a data race. What other processes do to it are
     // atomic accesses of the same kind; what somebody does who goes round them is seen before or after, a
@@ -74,8 +105,8 @@ impl Deref for Words {
     #[inline]
     fn deref(&self) -> &[AtomicU64] {
         match &self.0 {
-            Memory::Private(memory) => words(memory, memory.as_ptr(), memory.len()),
-            Memory::Shared(memory) => words(memory, memory.as_ptr(), memory.len()),
+            Memory::Private(memory) => words(memory),
+            Memory::Shared(memory) => words(memory),
         }
     }
 }
@@ -104,6 +135,6 @@ impl ReadWords for Words {
 
 impl ReadWords for WordReader {
     fn word(&self, index: usize) -> u64 {
-        words(&self.0, self.0.as_ptr(), self.0.len()).get(index).map_or(0, |word| word.load(Relaxed))
+        words(&self.0).get(index).map_or(0, |word| word.load(Relaxed))
     }
 }
