@@ -7,6 +7,7 @@ use super::types::*;
 use crate::request::{HeaderList, Peer, Request};
 use crate::time::Timestamp;
 use arrayvec::ArrayVec;
+use std::hint::assert_unchecked;
 use std::mem::offset_of;
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -19,29 +20,32 @@ unsafe impl Struct for keyward_request {
 /// The flags that there are.
 const FLAGS: u32 = KEYWARD_TLS | KEYWARD_NO_ROUTING | KEYWARD_HAS_NOW | KEYWARD_NO_IDENTITY;
 
-/// A request whose header list and texts are good: nothing but its scopes and numbers is left to look at.
+/// A request whose header list and texts are good: nothing but its numbers and scopes is left to look at.
 #[derive(Clone, Copy)]
 pub(super) struct Checked<'a>(&'a keyward_request);
 
 impl<'a> Checked<'a> {
-    /// Looks at all of a request at once, and only where that finds something, at each part.
+    /// Looks at each part of a request.
+    ///
+    /// # Safety
+    ///
+    /// As of keyward_verify, for `'a`.
+    pub(super) unsafe fn new(request: &'a keyward_request) -> Result<Self, i32> {
+        // SAFETY: as this function's own.
+        unsafe { find_fault(request) }?;
+        Ok(Self(request))
+    }
+
+    /// Looks at all of a request at once, if it is one as servers hand in, which say what HTTP says of a request
+    /// and ask for no scopes. Others are for [`Checked::new`], be they good or not.
     ///
     /// # Safety
     ///
     /// As of keyward_verify, for `'a`.
     #[inline(always)]
-    pub(super) unsafe fn new(request: &'a keyward_request) -> Result<Self, i32> {
+    pub(super) unsafe fn plain(request: &'a keyward_request) -> Option<Self> {
         // SAFETY: as this function's own.
-        if !unsafe { is_plain(request) } {
-            // SAFETY: as this function's own.
-            unsafe { find_fault(request) }?;
-        }
-        Ok(Self(request))
-    }
-
-    #[inline(always)]
-    pub(super) fn given(self) -> &'a keyward_request {
-        self.0
+        unsafe { is_plain(request) }.then_some(Self(request))
     }
 
     /// The name of the realm.
@@ -60,44 +64,51 @@ impl<'a> Checked<'a> {
         unsafe { Headers::new(self.0.headers, self.0.header_count) }
     }
 
-    /// Hands the library's request to `work`. It is made where it stays: a struct as large as this one that
-    /// a function returns is copied, and a verify is short enough for that to be seen.
+    /// The library's request, but for what [`Checked::complete`] adds.
     #[inline(always)]
-    pub(super) fn translated<H: HeaderList + ?Sized, T>(
+    pub(super) fn texts<'r, H: HeaderList + ?Sized>(
         self,
-        headers: &H,
-        scopes: &[&str],
-        work: impl FnOnce(&Request<'_, H>) -> Result<T, i32>,
-    ) -> Result<T, i32> {
-        let given = self.0;
-        if given.flags & !FLAGS | given.reserved != 0 {
-            return Err(KEYWARD_E_VALUE);
-        }
+        headers: &'r H,
+        scopes: &'r [&'r str],
+    ) -> Request<'r, H>
+    where
+        'a: 'r,
+    {
         // SAFETY: `new` was promised it, and looked at it.
-        let method = unsafe { given.method.known_optional() };
+        let method = unsafe { self.0.method.known_optional() };
         // SAFETY: as of the method.
-        let path = unsafe { given.path.known() };
+        let path = unsafe { self.0.path.known() };
         // SAFETY: as of the method.
-        let host = unsafe { given.host.known_optional() };
+        let host = unsafe { self.0.host.known_optional() };
         // SAFETY: as of the method.
-        let environment = unsafe { given.environment.known_optional() };
+        let environment = unsafe { self.0.environment.known_optional() };
         // SAFETY: `new` saw that it is UTF-8.
         let environment = environment.map(|name| unsafe { str::from_utf8_unchecked(name) });
-        let mut request = Request {
+        Request {
             realm: self.realm(),
             method,
             path: Some(path),
             host,
             peer: Peer::Unknown,
-            tls: given.flags & KEYWARD_TLS != 0,
+            tls: self.0.flags & KEYWARD_TLS != 0,
             environment,
             scopes,
             headers,
             now: None,
-        };
+        }
+    }
+
+    /// Adds what numbers say. To a request that stays where it is: one that is returned together with a status
+    /// would be copied, and a verify is short enough for that to be seen.
+    #[inline(always)]
+    pub(super) fn complete<H: HeaderList + ?Sized>(self, request: &mut Request<'_, H>) -> Result<(), i32> {
+        let given = self.0;
+        if given.flags & !FLAGS | given.reserved != 0 {
+            return Err(KEYWARD_E_VALUE);
+        }
         if given.flags & KEYWARD_NO_ROUTING != 0 {
             // Whoever hands in a path has not left routing out.
-            if !path.is_empty() {
+            if given.path.len != 0 {
                 return Err(KEYWARD_E_VALUE);
             }
             request.path = None;
@@ -106,68 +117,82 @@ impl<'a> Checked<'a> {
             let now = Timestamp::new(given.now_seconds, given.now_nanoseconds);
             request.now = Some(now.ok_or(KEYWARD_E_VALUE)?);
         }
-        match given.peer_family {
-            KEYWARD_PEER_IPV4 => {
-                let [a, b, c, d, ..] = given.peer_address;
-                request.peer = Peer::Address(IpAddr::V4(Ipv4Addr::new(a, b, c, d)));
-            }
-            KEYWARD_PEER_IPV6 => {
-                request.peer = Peer::Address(IpAddr::from(given.peer_address).to_canonical());
-            }
+        if given.peer_family == KEYWARD_PEER_IPV4 {
+            let [a, b, c, d, ..] = given.peer_address;
+            request.peer = Peer::Address(IpAddr::V4(Ipv4Addr::new(a, b, c, d)));
+        } else {
+            request.peer = self.other_peer()?;
+        }
+        Ok(())
+    }
+
+    #[inline(never)]
+    fn other_peer(self) -> Result<Peer, i32> {
+        match self.0.peer_family {
+            KEYWARD_PEER_IPV6 => Ok(Peer::Address(IpAddr::from(self.0.peer_address).to_canonical())),
             KEYWARD_PEER_TEXT => {
                 // SAFETY: `new` was promised it.
-                let text = unsafe { given.peer.get() }?;
-                if !text.is_empty() {
-                    request.peer = Peer::parse(text);
-                }
+                let text = unsafe { self.0.peer.get() }?;
+                Ok(if text.is_empty() { Peer::Unknown } else { Peer::parse(text) })
             }
-            KEYWARD_PEER_UNIX => request.peer = Peer::Unix,
-            _ => return Err(KEYWARD_E_VALUE),
+            KEYWARD_PEER_UNIX => Ok(Peer::Unix),
+            _ => Err(KEYWARD_E_VALUE),
         }
-        work(&request)
     }
 }
 
-/// Whether the header list and the texts of a request are as nearly all are, and good. It says no to some that
-/// are good all the same: so it takes few branches and no calls.
+/// What [`Checked::plain`] asks. It is in numbers that are put together, because of conditions a compiler makes
+/// one branch each, and it leaves whatever else may be good to others.
 ///
 /// # Safety
 ///
 /// As of keyward_verify.
 #[inline(always)]
 unsafe fn is_plain(request: &keyward_request) -> bool {
-    // In numbers, because a compiler makes a branch of each condition else. A length that nothing stands at:
-    let lost = |bytes: keyward_bytes| if bytes.data.is_null() { bytes.len } else { 0 };
-    // And one that no memory has, by its highest bit.
-    const fn too_long(lengths: usize) -> usize {
-        lengths >> (usize::BITS - 1)
-    }
-    let texts = [request.realm, request.method, request.path, request.host, request.environment];
-    let lengths = texts.iter().fold(0, |all, text| all | text.len);
-    let wrong = texts.iter().fold(0, |all, text| all | lost(*text)) | too_long(lengths);
-    let no_list = if request.headers.is_null() { request.header_count } else { 0 };
-    let wrong = wrong
-        | no_list
-        | request.headers.addr() % align_of::<keyward_header>()
-        | request.header_count.checked_shr(usize::BITS - 1 - size_of::<keyward_header>().ilog2()).unwrap_or(0);
+    let is_null = |bytes: keyward_bytes| usize::from(bytes.data.is_null());
+    // Where there is nothing, a length of something.
+    let lost = |is_null: bool, length: usize| if is_null { length } else { 0 };
+    // A length that no memory has, by its highest bit.
+    let too_long = |lengths: usize| lengths >> (usize::BITS - 1);
+
+    let nulls =
+        is_null(request.realm) + is_null(request.method) + is_null(request.path) + is_null(request.host);
+    let lengths = request.realm.len | request.method.len | request.path.len | request.host.len;
+    let environment = request.environment;
+    let flags = request.flags & KEYWARD_NO_ROUTING;
+    let misaligned = request.headers.addr() % align_of::<keyward_header>();
+    let too_many = request.header_count >> (usize::BITS - 1 - size_of::<keyward_header>().ilog2());
+    let wrong = nulls
+        | too_long(lengths | environment.len)
+        | lost(environment.data.is_null(), environment.len)
+        | lost(request.headers.is_null(), request.header_count)
+        | misaligned
+        | too_many
+        | request.scope_count
+        | request.scopes_buffer.addr()
+        | flags as usize;
     if wrong != 0 {
         return false;
     }
     // SAFETY: as `list` would find it, and as the caller promised.
     let fields = unsafe { known_list(request.headers, request.header_count) };
-    let (mut nulls, mut lengths) = (0_usize, 0);
+    let (mut names, mut values, mut lengths) = (0, 0, 0);
     for field in fields {
-        nulls += usize::from(field.name.data.is_null());
-        nulls += usize::from(field.value.data.is_null());
+        names += is_null(field.name);
+        values += is_null(field.value);
         lengths |= field.name.len | field.value.len;
     }
-    if nulls | too_long(lengths) != 0 {
+    if names | values | too_long(lengths) != 0 {
         return false;
     }
+    // SAFETY: it is not among the `nulls`.
+    unsafe { assert_unchecked(!request.realm.data.is_null()) };
+    // SAFETY: the same.
+    unsafe { assert_unchecked(!request.path.data.is_null()) };
     // SAFETY: it is possible, and readable as the caller promised.
     let realm = unsafe { request.realm.known() };
     // SAFETY: the same.
-    let environment = unsafe { request.environment.known() };
+    let environment = unsafe { environment.known() };
     is_ascii(realm) && (environment.is_empty() || is_ascii(environment))
 }
 
@@ -198,7 +223,6 @@ fn is_ascii_throughout(text: &[u8]) -> bool {
 /// # Safety
 ///
 /// As of keyward_verify.
-#[cold]
 #[inline(never)]
 unsafe fn find_fault(request: &keyward_request) -> Result<(), i32> {
     // SAFETY: as this function's own.

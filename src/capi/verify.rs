@@ -102,7 +102,16 @@ unsafe fn verify(
     // SAFETY: as this function's own.
     let request = unsafe { input(request, request_size, &mut space) }?;
     // SAFETY: as this function's own.
-    unsafe { decide_then(handle, request, verdict, |_, _| ()) }
+    let Some(plain) = (unsafe { Checked::plain(request) }) else {
+        // SAFETY: as this function's own.
+        return unsafe { decide_then(handle, request, verdict, |_, _| ()) };
+    };
+    let headers = plain.headers();
+    let mut translated = plain.texts(&headers, &[]);
+    plain.complete(&mut translated)?;
+    let decided = handle.engine().verify(&translated);
+    // SAFETY: as this function's own.
+    unsafe { fill(&decided, request, verdict, Listing::No) }
 }
 
 /// # Safety
@@ -216,12 +225,12 @@ fn into_other_size(
     done
 }
 
-/// Decides a request and hands the verdict itself to `then`, once it stands in `verdict`.
+/// Decides a request, whichever, and hands the verdict itself to `then`, once it stands in `verdict`.
 ///
 /// # Safety
 ///
 /// As of keyward_verify.
-#[inline(always)]
+#[inline(never)]
 pub(super) unsafe fn decide_then<T>(
     handle: &keyward_engine,
     request: &keyward_request,
@@ -231,45 +240,17 @@ pub(super) unsafe fn decide_then<T>(
     // SAFETY: as this function's own.
     unsafe { empty_scopes(request) };
     // SAFETY: as this function's own.
-    let request = unsafe { Checked::new(request) }?;
-    if request.given().scope_count == 0 {
-        decide_with(handle, request, &[], verdict, then)
-    } else {
-        // SAFETY: as this function's own.
-        unsafe { decide_with_scopes(handle, request, verdict, then) }
-    }
-}
-
-/// # Safety
-///
-/// As of keyward_verify.
-#[inline(never)]
-unsafe fn decide_with_scopes<T>(
-    handle: &keyward_engine,
-    request: Checked<'_>,
-    verdict: &mut keyward_verdict,
-    then: impl FnOnce(&Verdict<'_>, Option<Timestamp>) -> T,
-) -> Result<T, i32> {
+    let checked = unsafe { Checked::new(request) }?;
     let mut space = Scopes::new();
     // SAFETY: as this function's own.
-    let scopes = unsafe { space.of(request.given()) }?;
-    decide_with(handle, request, scopes, verdict, then)
-}
-
-#[inline(always)]
-fn decide_with<T>(
-    handle: &keyward_engine,
-    request: Checked<'_>,
-    scopes: &[&str],
-    verdict: &mut keyward_verdict,
-    then: impl FnOnce(&Verdict<'_>, Option<Timestamp>) -> T,
-) -> Result<T, i32> {
-    request.translated(&request.headers(), scopes, |translated| {
-        let decided = handle.engine().verify(translated);
-        // SAFETY: as this function's own.
-        unsafe { fill(&decided, request.given(), verdict) }?;
-        Ok(then(&decided, translated.now))
-    })
+    let scopes = unsafe { space.of(request) }?;
+    let headers = checked.headers();
+    let mut translated = checked.texts(&headers, scopes);
+    checked.complete(&mut translated)?;
+    let decided = handle.engine().verify(&translated);
+    // SAFETY: as this function's own.
+    unsafe { fill(&decided, request, verdict, Listing::IfAsked) }?;
+    Ok(then(&decided, translated.now))
 }
 
 /// # Safety
@@ -287,13 +268,17 @@ unsafe fn decide_key(
         return Err(KEYWARD_E_VALUE);
     }
     // SAFETY: as this function's own.
-    let request = unsafe { Checked::new(request) }?;
+    let checked = match unsafe { Checked::plain(request) } {
+        Some(plain) => plain,
+        // SAFETY: as this function's own.
+        None => unsafe { Checked::new(request) }?,
+    };
     let held = handle.engine().hold();
     let realms = held.as_deref().map(|plan| plan.layers().base().realms()).unwrap_or_default();
     let mut value = KeyHeader::new();
     let mut fields = ArrayVec::<keyward_header, 1>::new();
     // Without the realm the verdict is unavailable, whatever stands in the header.
-    if let Some(realm) = realms.iter().find(|known| known.name == request.realm())
+    if let Some(realm) = realms.iter().find(|known| known.name == checked.realm())
         && !key.is_empty()
     {
         let name = header_of_key(realm, key, &mut value).ok_or(KEYWARD_E_NOT_A_KEY)?;
@@ -303,12 +288,12 @@ unsafe fn decide_key(
     let headers = unsafe { Headers::new(fields.as_ptr(), fields.len()) };
     let mut space = Scopes::new();
     // SAFETY: as this function's own.
-    let scopes = unsafe { space.of(request.given()) }?;
-    request.translated(&headers, scopes, |translated| {
-        let decided = handle.engine().verify_from(held, translated);
-        // SAFETY: as this function's own.
-        unsafe { fill(&decided, request.given(), verdict) }
-    })
+    let scopes = unsafe { space.of(request) }?;
+    let mut translated = checked.texts(&headers, scopes);
+    checked.complete(&mut translated)?;
+    let decided = handle.engine().verify_from(held, &translated);
+    // SAFETY: as this function's own.
+    unsafe { fill(&decided, request, verdict, Listing::IfAsked) }
 }
 
 /// Writes a text of a verdict, which has room for the longest that keyward writes.
@@ -321,6 +306,15 @@ fn put<const SIZE: usize>(target: &mut [MaybeUninit<c_char>; SIZE], text: Option
     }
 }
 
+/// Whether the scopes of the key are listed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Listing {
+    /// There is no buffer for them.
+    No,
+    /// If there is one.
+    IfAsked,
+}
+
 /// Writes what was decided to a verdict that stands at a denial. Whoever is let in is written last.
 ///
 /// # Safety
@@ -331,6 +325,7 @@ unsafe fn fill(
     decided: &Verdict<'_>,
     request: &keyward_request,
     verdict: &mut keyward_verdict,
+    listing: Listing,
 ) -> Result<(), i32> {
     let reason = reason_number(decided.reason());
     verdict.generation = decided.generation().unwrap_or(0);
@@ -343,7 +338,7 @@ unsafe fn fill(
             verdict.has_subject = 1;
         }
     }
-    if !request.scopes_buffer.is_null() {
+    if listing == Listing::IfAsked && !request.scopes_buffer.is_null() {
         // SAFETY: as this function's own.
         verdict.scopes_len = unsafe { list_scopes(decided, request) }?;
     }
@@ -362,10 +357,7 @@ unsafe fn fill(
 /// # Safety
 ///
 /// As of keyward_verify.
-unsafe fn list_scopes(
-    decided: &Verdict<'_>,
-    request: &keyward_request,
-) -> Result<u32, i32> {
+unsafe fn list_scopes(decided: &Verdict<'_>, request: &keyward_request) -> Result<u32, i32> {
     // SAFETY: as this function's own.
     let mut buffer = unsafe { Buffer::new(request.scopes_buffer.cast(), request.scopes_capacity) };
     for (at, scope) in decided.scopes().enumerate() {
