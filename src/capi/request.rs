@@ -152,18 +152,16 @@ unsafe fn is_plain(request: &keyward_request) -> bool {
     let is_null = |bytes: keyward_bytes| usize::from(bytes.data.is_null());
     // Where there is nothing, a length of something.
     let lost = |is_null: bool, length: usize| if is_null { length } else { 0 };
-    // A length that no memory has, by its highest bit.
-    let too_long = |lengths: usize| lengths >> (usize::BITS - 1);
+    // The highest bit of this is set by a NULL, and by a length that no memory has.
+    let sign = |bytes: keyward_bytes| bytes.data.addr().wrapping_sub(1) | bytes.len;
+    let signs = |all: usize| all >> (usize::BITS - 1);
 
-    let nulls =
-        is_null(request.realm) + is_null(request.method) + is_null(request.path) + is_null(request.host);
-    let lengths = request.realm.len | request.method.len | request.path.len | request.host.len;
+    let texts = sign(request.realm) | sign(request.method) | sign(request.path) | sign(request.host);
     let environment = request.environment;
     let flags = request.flags & KEYWARD_NO_ROUTING;
     let misaligned = request.headers.addr() % align_of::<keyward_header>();
     let too_many = request.header_count >> (usize::BITS - 1 - size_of::<keyward_header>().ilog2());
-    let wrong = nulls
-        | too_long(lengths | environment.len)
+    let wrong = signs(texts | environment.len)
         | lost(environment.data.is_null(), environment.len)
         | lost(request.headers.is_null(), request.header_count)
         | misaligned
@@ -182,10 +180,10 @@ unsafe fn is_plain(request: &keyward_request) -> bool {
         values += is_null(field.value);
         lengths |= field.name.len | field.value.len;
     }
-    if names | values | too_long(lengths) != 0 {
+    if names | values | signs(lengths) != 0 {
         return false;
     }
-    // SAFETY: it is not among the `nulls`.
+    // SAFETY: of NULL, the highest bit of `texts` would be set.
     unsafe { assert_unchecked(!request.realm.data.is_null()) };
     // SAFETY: the same.
     unsafe { assert_unchecked(!request.path.data.is_null()) };

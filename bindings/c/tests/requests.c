@@ -349,7 +349,8 @@ static void verify_a_key(void)
 /* What is seldom and yet good: a NULL that has no length, a list that is not one, names beyond ASCII. */
 static void verify_what_is_odd_and_good(void)
 {
-    static const char *const good[] = {"\xc3\xa4", "\xe2\x82\xac", "sh\xc3\xb6p", "sh\xc3\xb6pping", "a-realm-with-a-l\xc3\xb6ng-name"};
+    static const char *const good[] = {"\xc3\xa4", "\xe2\x82\xac", "sh\xc3\xb6p", "sh\xc3\xb6pping",
+                                       "a-realm-with-a-l\xc3\xb6ng-name"};
     static const char *const bad[] = {"\xc3",        "s\xff",         "sho\xff",     "\xff-12345678",
                                       "12345678\xff", "123456789abcdefg\xffhijklmnopqrstuvwxyz"};
     keyward_header headers[4];
