@@ -58,11 +58,16 @@ fn a_key_is_decided_without_an_allocation() {
         request.now_seconds = NOW;
         (request.scopes_buffer, request.scopes_capacity) = (scopes.as_mut_ptr(), scopes.len());
         let sizes = (size_of::<keyward_request>(), size_of::<keyward_verdict>());
+        // Then as a server hands it in, which is looked at in another way.
+        let mut plain = request;
+        (plain.scopes_buffer, plain.scopes_capacity) = (null_mut(), 0);
+        (plain.peer_family, plain.peer_address) = (KEYWARD_PEER_IPV4, [0; 16]);
+        plain.peer_address[..4].copy_from_slice(&[10, 1, 2, 3]);
         // The first verify of a thread makes its place in the list of readers, so nothing is measured then.
-        for measured in [false, true] {
+        for (measured, request) in [(false, &plain), (true, &plain), (false, &request), (true, &request)] {
             let counted = measure(|| {
                 // SAFETY: the request and its texts live through the call, and the outputs are ours.
-                let status = unsafe { keyward_verify(engine, &request, sizes.0, &mut *verdict, sizes.1) };
+                let status = unsafe { keyward_verify(engine, request, sizes.0, &mut *verdict, sizes.1) };
                 assert_eq!(status, KEYWARD_OK);
             });
             assert!(!measured || counted.count_total == 0, "{realm} {headers:?}");

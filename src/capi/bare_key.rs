@@ -30,7 +30,8 @@ pub(super) fn header_of_key<'r>(realm: &'r Realm, key: &[u8], value: &mut KeyHea
     // One byte more than any key has says as much as all the rest; and around a header's value, spaces
     // would be trimmed, which are no part of any key.
     let key = key.get(..LONGEST_KEY + 1).unwrap_or(key);
-    let key = if key.iter().all(u8::is_ascii_graphic) { key } else { b"\x01" };
+    let is_graphic = key.iter().fold(true, |all, byte| all & byte.is_ascii_graphic());
+    let key = if is_graphic { key } else { b"\x01" };
     let mut append = |bytes: &[u8]| value.try_extend_from_slice(bytes).ok();
     match source {
         Source::Header(name) => append(key).map(|()| name.as_bytes()),

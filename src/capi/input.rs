@@ -24,13 +24,38 @@ pub(super) unsafe fn list<'a, T>(data: *const T, count: usize) -> Result<&'a [T]
     Ok(unsafe { std::slice::from_raw_parts(data, count) })
 }
 
+/// The list of `count` items at `data`, where that is known to be one.
+///
+/// # Safety
+///
+/// There are no items, or [`list`] finds nothing wrong with it; and as of that.
+#[inline(always)]
+pub(super) unsafe fn known_list<'a, T>(data: *const T, count: usize) -> &'a [T] {
+    if count == 0 {
+        return &[];
+    }
+    // SAFETY: as `list` finds it.
+    unsafe { std::slice::from_raw_parts(data, count) }
+}
+
 impl keyward_bytes {
     pub(super) const EMPTY: Self = Self { data: std::ptr::null(), len: 0 };
+
+    /// The library's own bytes.
+    pub(super) const fn of(bytes: &[u8]) -> Self {
+        Self { data: bytes.as_ptr(), len: bytes.len() }
+    }
 
     /// Whether it is there, be it empty.
     #[inline]
     pub(super) const fn is_given(self) -> bool {
         !self.data.is_null() || self.len != 0
+    }
+
+    /// Whether there can be such bytes, without a branch.
+    #[inline(always)]
+    pub(super) const fn is_possible(self) -> bool {
+        (!self.data.is_null() | (self.len == 0)) & (self.len <= isize::MAX as usize)
     }
 
     /// The bytes, or none.
@@ -44,33 +69,14 @@ impl keyward_bytes {
         unsafe { list(self.data, self.len) }
     }
 
-    /// The bytes, or `None` where they are left out.
-    ///
-    /// # Safety
-    ///
-    /// As of [`keyward_bytes::get`].
-    #[inline(always)]
-    pub(super) unsafe fn optional<'a>(self) -> Result<Option<&'a [u8]>, i32> {
-        if !self.is_given() {
-            return Ok(None);
-        }
-        // SAFETY: as this function's own.
-        unsafe { self.get() }.map(Some)
-    }
-
     /// The text.
     ///
     /// # Safety
     ///
     /// As of [`keyward_bytes::get`].
-    #[inline(always)]
     pub(super) unsafe fn text<'a>(self) -> Result<&'a str, i32> {
         // SAFETY: as this function's own.
         let bytes = unsafe { self.get() }?;
-        if bytes.is_ascii() {
-            // SAFETY: ASCII is UTF-8, and nearly every name is; a look at short texts is cheaper so.
-            return Ok(unsafe { std::str::from_utf8_unchecked(bytes) });
-        }
         std::str::from_utf8(bytes).map_err(|_| KEYWARD_E_UTF8)
     }
 
@@ -79,7 +85,6 @@ impl keyward_bytes {
     /// # Safety
     ///
     /// As of [`keyward_bytes::get`].
-    #[inline(always)]
     pub(super) unsafe fn optional_text<'a>(self) -> Result<Option<&'a str>, i32> {
         if !self.is_given() {
             return Ok(None);
@@ -87,9 +92,37 @@ impl keyward_bytes {
         // SAFETY: as this function's own.
         unsafe { self.text() }.map(Some)
     }
+
+    /// The bytes, where they are known to be possible: all that is left to do is to put something in the place
+    /// of NULL.
+    ///
+    /// # Safety
+    ///
+    /// As of [`keyward_bytes::get`], and [`keyward_bytes::is_possible`].
+    #[inline(always)]
+    pub(super) unsafe fn known<'a>(self) -> &'a [u8] {
+        let data = if self.data.is_null() { std::ptr::dangling() } else { self.data };
+        // SAFETY: not NULL, no longer than memory can be, readable as the caller promised; NULL has length 0.
+        unsafe { std::slice::from_raw_parts(data, self.len) }
+    }
+
+    /// The bytes, where they are known to be possible, or `None` where they are left out.
+    ///
+    /// # Safety
+    ///
+    /// As of [`keyward_bytes::known`].
+    #[inline(always)]
+    pub(super) unsafe fn known_optional<'a>(self) -> Option<&'a [u8]> {
+        if self.data.is_null() {
+            return None;
+        }
+        // SAFETY: not NULL, no longer than memory can be, and readable as the caller promised.
+        Some(unsafe { std::slice::from_raw_parts(self.data, self.len) })
+    }
 }
 
 /// The caller's header list, read where it stands.
+#[derive(Clone, Copy)]
 pub(super) struct Headers<'a> {
     fields: &'a [keyward_header],
 }
@@ -97,30 +130,12 @@ pub(super) struct Headers<'a> {
 impl<'a> Headers<'a> {
     /// # Safety
     ///
-    /// As of [`list`], and of [`keyward_bytes::get`] for each name and value.
+    /// As of [`known_list`], and of [`keyward_bytes::known`] for each name and value.
     #[inline(always)]
-    pub(super) unsafe fn new(fields: *const keyward_header, count: usize) -> Result<Self, i32> {
+    pub(super) unsafe fn new(fields: *const keyward_header, count: usize) -> Self {
         // SAFETY: as this function's own.
-        let fields = unsafe { list(fields, count) }?;
-        // All of them at once, without a branch for each: they are looked at more than once.
-        let possible = |bytes: keyward_bytes| {
-            (!bytes.data.is_null() | (bytes.len == 0)) & (bytes.len <= isize::MAX as usize)
-        };
-        let sound = fields.iter().fold(true, |all, field| all & possible(field.name) & possible(field.value));
-        if sound { Ok(Self { fields }) } else { Err(KEYWARD_E_LENGTH) }
+        Self { fields: unsafe { known_list(fields, count) } }
     }
-}
-
-/// The bytes of a field of [`Headers`].
-///
-/// # Safety
-///
-/// They are possible, as `Headers::new` found, and can be read for `'a` where there are any.
-#[inline(always)]
-unsafe fn known<'a>(bytes: keyward_bytes) -> &'a [u8] {
-    let data = if bytes.data.is_null() { std::ptr::dangling() } else { bytes.data };
-    // SAFETY: not NULL, no longer than memory can be, and readable as the caller promised; NULL has length 0.
-    unsafe { std::slice::from_raw_parts(data, bytes.len) }
 }
 
 impl HeaderList for Headers<'_> {
@@ -133,10 +148,10 @@ impl HeaderList for Headers<'_> {
     fn field(&self, index: usize) -> (&[u8], &[u8]) {
         match self.fields.get(index) {
             Some(field) => {
-                // SAFETY: `new` was promised it for each name, and looked at them.
-                let name = unsafe { known(field.name) };
+                // SAFETY: `new` was promised it for each name.
+                let name = unsafe { field.name.known() };
                 // SAFETY: the same for each value.
-                (name, unsafe { known(field.value) })
+                (name, unsafe { field.value.known() })
             }
             None => (&[], &[]),
         }

@@ -7,35 +7,35 @@ use super::fault::set_text;
 use super::handle::keyward_engine;
 use super::input::Headers;
 use super::numbers::*;
-use super::request::{empty_scopes, with_translated};
+use super::request::{Checked, Scopes, empty_scopes};
 use super::sized::{Output, Struct, input, zeroed};
 use super::types::*;
-use crate::gates::{Plan, Verdict};
-use crate::request::Request;
+use crate::engine::Verdict;
 use crate::time::Timestamp;
 use arrayvec::ArrayVec;
 use std::ffi::c_char;
 use std::mem::{MaybeUninit, offset_of};
-use std::ops::Deref;
 
 // SAFETY: `repr(C)`, integers without padding; the texts may be unwritten.
 unsafe impl Struct for keyward_verdict {
     const SMALLEST: usize = Self::HEAD;
     const HEAD: usize = offset_of!(Self, key_id);
 
-    #[inline]
+    #[inline(always)]
     fn empty_texts(&mut self) {
         // A text that a caller prints without looking at its length is never that of an earlier request.
-        let firsts = [
-            self.key_id.first_mut(),
-            self.environment.first_mut(),
-            self.tenant.first_mut(),
-            self.scope.first_mut(),
-            self.subject.first_mut(),
-        ];
-        for first in firsts.into_iter().flatten() {
-            first.write(0);
-        }
+        empty(&mut self.key_id);
+        empty(&mut self.environment);
+        empty(&mut self.tenant);
+        empty(&mut self.scope);
+        empty(&mut self.subject);
+    }
+}
+
+#[inline(always)]
+fn empty<const SIZE: usize>(text: &mut [MaybeUninit<c_char>; SIZE]) {
+    if let Some(first) = text.first_mut() {
+        first.write(0);
     }
 }
 
@@ -72,18 +72,61 @@ pub unsafe extern "C" fn keyward_verify(
     boundary(
         move || denied.deny(),
         move || {
-            let done = into_verdict(&mut output, |verdict| {
+            let done = match output.exact() {
                 // SAFETY: as this function's own.
-                let handle = unsafe { keyward_engine::borrow(engine) }?;
-                let mut space = MaybeUninit::uninit();
+                Some(verdict) => unsafe { verify(engine, request, request_size, verdict) },
                 // SAFETY: as this function's own.
-                let request = unsafe { input(request, request_size, &mut space) }?;
-                // SAFETY: as this function's own.
-                unsafe { decide_then(handle, request, verdict, |_, _| ()) }
-            });
+                None => unsafe { verify_into_other_size(engine, request, request_size, &mut output) },
+            };
             done.err().unwrap_or(KEYWARD_OK)
         },
     )
+}
+
+/// The work of keyward_verify. It becomes a part of that: what nearly every call does is one function, and the
+/// gates, which it calls.
+///
+/// # Safety
+///
+/// As of keyward_verify.
+#[inline(always)]
+unsafe fn verify(
+    engine: *const keyward_engine,
+    request: *const keyward_request,
+    request_size: usize,
+    verdict: &mut keyward_verdict,
+) -> Result<(), i32> {
+    // SAFETY: as this function's own.
+    let handle = unsafe { keyward_engine::borrow(engine) }?;
+    let mut space = MaybeUninit::uninit();
+    // SAFETY: as this function's own.
+    let request = unsafe { input(request, request_size, &mut space) }?;
+    // SAFETY: as this function's own.
+    let Some(plain) = (unsafe { Checked::plain(request) }) else {
+        // SAFETY: as this function's own.
+        return unsafe { decide_then(handle, request, verdict, |_, _| ()) };
+    };
+    let headers = plain.headers();
+    let mut translated = plain.texts(&headers, &[]);
+    plain.complete(&mut translated)?;
+    let decided = handle.engine().verify(&translated);
+    // SAFETY: as this function's own.
+    unsafe { fill(&decided, request, verdict, Listing::No) }
+}
+
+/// # Safety
+///
+/// As of keyward_verify.
+#[cold]
+#[inline(never)]
+unsafe fn verify_into_other_size(
+    engine: *const keyward_engine,
+    request: *const keyward_request,
+    request_size: usize,
+    output: &mut Output<keyward_verdict>,
+) -> Result<(), i32> {
+    // SAFETY: as this function's own.
+    into_other_size(output, |verdict| unsafe { verify(engine, request, request_size, verdict) })
 }
 
 /// Decides one request that presents a key by itself, without headers: taken from a message, a connection
@@ -182,30 +225,32 @@ fn into_other_size(
     done
 }
 
-/// Decides a request and hands the verdict itself to `then`, once it stands in `verdict`.
+/// Decides a request, whichever, and hands the verdict itself to `then`, once it stands in `verdict`.
 ///
 /// # Safety
 ///
 /// As of keyward_verify.
-#[inline]
+#[inline(never)]
 pub(super) unsafe fn decide_then<T>(
     handle: &keyward_engine,
     request: &keyward_request,
     verdict: &mut keyward_verdict,
-    then: impl FnOnce(&crate::engine::Verdict<'_>, Option<Timestamp>) -> T,
+    then: impl FnOnce(&Verdict<'_>, Option<Timestamp>) -> T,
 ) -> Result<T, i32> {
     // SAFETY: as this function's own.
     unsafe { empty_scopes(request) };
     // SAFETY: as this function's own.
-    let headers = unsafe { Headers::new(request.headers, request.header_count) }?;
-    let decide = |translated: &Request<'_, _>| {
-        let decided = handle.engine().verify(translated);
-        // SAFETY: as this function's own.
-        unsafe { fill(&decided, request, verdict) }?;
-        Ok(then(&decided, translated.now))
-    };
+    let checked = unsafe { Checked::new(request) }?;
+    let mut space = Scopes::new();
     // SAFETY: as this function's own.
-    unsafe { with_translated(request, &headers, decide) }
+    let scopes = unsafe { space.of(request) }?;
+    let headers = checked.headers();
+    let mut translated = checked.texts(&headers, scopes);
+    checked.complete(&mut translated)?;
+    let decided = handle.engine().verify(&translated);
+    // SAFETY: as this function's own.
+    unsafe { fill(&decided, request, verdict, Listing::IfAsked) }?;
+    Ok(then(&decided, translated.now))
 }
 
 /// # Safety
@@ -222,25 +267,33 @@ unsafe fn decide_key(
     if request.header_count != 0 {
         return Err(KEYWARD_E_VALUE);
     }
-    let pinned = handle.engine().pin();
     // SAFETY: as this function's own.
-    let realm = unsafe { request.realm.text() }?;
-    let realms = pinned.plan().map(|plan| plan.layers().base().realms()).unwrap_or_default();
+    let checked = match unsafe { Checked::plain(request) } {
+        Some(plain) => plain,
+        // SAFETY: as this function's own.
+        None => unsafe { Checked::new(request) }?,
+    };
+    let held = handle.engine().hold();
+    let realms = held.as_deref().map(|plan| plan.layers().base().realms()).unwrap_or_default();
     let mut value = KeyHeader::new();
-    let mut fields = ArrayVec::<(&[u8], &[u8]), 1>::new();
+    let mut fields = ArrayVec::<keyward_header, 1>::new();
     // Without the realm the verdict is unavailable, whatever stands in the header.
-    if let Some(realm) = realms.iter().find(|known| known.name == realm)
+    if let Some(realm) = realms.iter().find(|known| known.name == checked.realm())
         && !key.is_empty()
     {
         let name = header_of_key(realm, key, &mut value).ok_or(KEYWARD_E_NOT_A_KEY)?;
-        fields.push((name, &value));
+        fields.push(keyward_header { name: keyward_bytes::of(name), value: keyward_bytes::of(&value) });
     }
-    let decide = |translated: &Request<'_, _>| {
-        // SAFETY: as this function's own.
-        unsafe { fill(&pinned.verify(translated), request, verdict) }
-    };
+    // SAFETY: the name stands in the plan, which the verdict holds on to, and the value here.
+    let headers = unsafe { Headers::new(fields.as_ptr(), fields.len()) };
+    let mut space = Scopes::new();
     // SAFETY: as this function's own.
-    unsafe { with_translated(request, fields.as_slice(), decide) }
+    let scopes = unsafe { space.of(request) }?;
+    let mut translated = checked.texts(&headers, scopes);
+    checked.complete(&mut translated)?;
+    let decided = handle.engine().verify_from(held, &translated);
+    // SAFETY: as this function's own.
+    unsafe { fill(&decided, request, verdict, Listing::IfAsked) }
 }
 
 /// Writes a text of a verdict, which has room for the longest that keyward writes.
@@ -253,16 +306,26 @@ fn put<const SIZE: usize>(target: &mut [MaybeUninit<c_char>; SIZE], text: Option
     }
 }
 
+/// Whether the scopes of the key are listed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Listing {
+    /// There is no buffer for them.
+    No,
+    /// If there is one.
+    IfAsked,
+}
+
 /// Writes what was decided to a verdict that stands at a denial. Whoever is let in is written last.
 ///
 /// # Safety
 ///
 /// As of keyward_verify.
-#[inline]
-unsafe fn fill<P: Deref<Target = Plan>>(
-    decided: &Verdict<'_, P>,
+#[inline(always)]
+unsafe fn fill(
+    decided: &Verdict<'_>,
     request: &keyward_request,
     verdict: &mut keyward_verdict,
+    listing: Listing,
 ) -> Result<(), i32> {
     let reason = reason_number(decided.reason());
     verdict.generation = decided.generation().unwrap_or(0);
@@ -275,7 +338,7 @@ unsafe fn fill<P: Deref<Target = Plan>>(
             verdict.has_subject = 1;
         }
     }
-    if !request.scopes_buffer.is_null() {
+    if listing == Listing::IfAsked && !request.scopes_buffer.is_null() {
         // SAFETY: as this function's own.
         verdict.scopes_len = unsafe { list_scopes(decided, request) }?;
     }
@@ -294,10 +357,7 @@ unsafe fn fill<P: Deref<Target = Plan>>(
 /// # Safety
 ///
 /// As of keyward_verify.
-unsafe fn list_scopes<P: Deref<Target = Plan>>(
-    decided: &Verdict<'_, P>,
-    request: &keyward_request,
-) -> Result<u32, i32> {
+unsafe fn list_scopes(decided: &Verdict<'_>, request: &keyward_request) -> Result<u32, i32> {
     // SAFETY: as this function's own.
     let mut buffer = unsafe { Buffer::new(request.scopes_buffer.cast(), request.scopes_capacity) };
     for (at, scope) in decided.scopes().enumerate() {
@@ -316,7 +376,7 @@ unsafe fn list_scopes<P: Deref<Target = Plan>>(
 }
 
 /// What an answer is made of.
-fn fill_refusal<P: Deref<Target = Plan>>(decided: &Verdict<'_, P>, verdict: &mut keyward_verdict) {
+fn fill_refusal(decided: &Verdict<'_>, verdict: &mut keyward_verdict) {
     let parts = decided.answer_parts();
     verdict.challenge = scheme_number(parts.challenge);
     verdict.challenge_missing = parts.missing.into();

@@ -143,7 +143,23 @@ impl Engine {
     /// Decides one request.
     #[inline]
     pub fn verify<'r, H: HeaderList + ?Sized>(&self, request: &Request<'r, H>) -> Verdict<'r> {
-        Verdict::decide(self.cell.load(), request, (&self.state, &self.clock), None, &mut gates::Silent)
+        self.verify_from(self.cell.load(), request)
+    }
+
+    /// The plan of this moment, for [`Engine::verify_from`] when something has been looked up in it.
+    #[cfg(feature = "capi")]
+    pub(crate) fn hold(&self) -> Option<Held> {
+        self.cell.load()
+    }
+
+    /// Decides one request from `plan`.
+    #[inline]
+    pub(crate) fn verify_from<'r, H: HeaderList + ?Sized>(
+        &self,
+        plan: Option<Held>,
+        request: &Request<'r, H>,
+    ) -> Verdict<'r> {
+        Verdict::decide(plan, request, (&self.state, &self.clock), None, &mut gates::Silent)
     }
 
     /// Decides one request, and tells `observer` what each gate saw.

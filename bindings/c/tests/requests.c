@@ -7,6 +7,18 @@
 
 static keyward_engine *engine;
 
+/* Requests are looked at in one go where they say all that HTTP says, and else part by part. Both must come to
+ * the same, so everything is asked twice. */
+static int with_host;
+
+static keyward_request asked(const keyward_header *headers, size_t count)
+{
+    keyward_request request = request_of(headers, count);
+    if (with_host)
+        request.host = bytes_of("shop.example");
+    return request;
+}
+
 /* Decides a request that is refused as the caller's fault, from a verdict that let somebody in. */
 static int32_t failing_verify(const keyward_request *request, size_t request_size)
 {
@@ -46,7 +58,7 @@ static void verify(void)
 
     headers[0] = header_of("Accept", "*/*");
     headers[1] = header_of("authorization", "Bearer sk_live_0000000000000001");
-    request = request_of(headers, 2);
+    request = asked(headers, 2);
     memset(&verdict, 0xAA, sizeof verdict);
     CHECK(reason_of(&request, &verdict) == KEYWARD_REASON_OK);
     CHECK(verdict.generation == 1 && verdict.retry_after == 0 && verdict.reserved == 0 && verdict.reserved2 == 0);
@@ -66,12 +78,12 @@ static void verify(void)
     CHECK(reason_of(&request, &verdict) == KEYWARD_REASON_OK && list[0] == 0 && verdict.scopes_len == 19);
     request.scopes_capacity = 0;
     CHECK(reason_of(&request, &verdict) == KEYWARD_REASON_OK && verdict.scopes_len == 19);
-    request = request_of(headers, 2);
+    request = asked(headers, 2);
 
     request.flags |= KEYWARD_NO_IDENTITY;
     CHECK(reason_of(&request, &verdict) == KEYWARD_REASON_OK);
     CHECK(verdict.key_id_len == 0 && verdict.key_id[0] == 0 && verdict.tenant[0] == 0 && verdict.generation == 1);
-    request = request_of(headers, 2);
+    request = asked(headers, 2);
 
     request.method = bytes_of(NULL);
     CHECK(reason_of(&request, &verdict) == KEYWARD_REASON_OK);
@@ -81,14 +93,14 @@ static void verify(void)
     CHECK(reason_of(&request, &verdict) == KEYWARD_REASON_INSUFFICIENT_SCOPE);
     CHECK(strcmp(verdict.scope, "orders:write") == 0 && verdict.scope_len == 12);
     CHECK(strcmp(verdict.key_id, "reader") == 0);
-    request = request_of(headers, 2);
+    request = asked(headers, 2);
     request.realm = bytes_of("nowhere");
     CHECK(reason_of(&request, &verdict) == KEYWARD_REASON_UNAVAILABLE && verdict.decision == KEYWARD_DENY);
     request.realm = bytes_of(NULL);
     CHECK(reason_of(&request, &verdict) == KEYWARD_REASON_UNAVAILABLE);
 
     /* An empty path is not the absence of routing. */
-    request = request_of(headers, 2);
+    request = asked(headers, 2);
     request.path = bytes_of(NULL);
     CHECK(reason_of(&request, &verdict) == KEYWARD_REASON_AMBIGUOUS_PATH);
     request.flags |= KEYWARD_NO_ROUTING;
@@ -97,14 +109,14 @@ static void verify(void)
     CHECK_STATUS(failing_verify(&request, sizeof request), KEYWARD_E_VALUE);
 
     /* Left out, and there and empty. */
-    request = request_of(headers, 2);
+    request = asked(headers, 2);
     request.environment = bytes_of("test");
     CHECK(reason_of(&request, &verdict) == KEYWARD_REASON_WRONG_ENVIRONMENT);
     request.environment = bytes_of("");
     CHECK(reason_of(&request, &verdict) == KEYWARD_REASON_WRONG_ENVIRONMENT);
 
     /* More scopes than fit on the stack; the last is missing. */
-    request = request_of(headers, 2);
+    request = asked(headers, 2);
     for (at = 0; at < 40; ++at)
         scopes[at] = bytes_of("reports");
     request.scopes = scopes;
@@ -120,7 +132,7 @@ static void verify(void)
 
     /* The clock. */
     headers[1] = header_of("Authorization", "Bearer sk_test_0000000000000005");
-    request = request_of(headers, 2);
+    request = asked(headers, 2);
     request.flags |= KEYWARD_HAS_NOW;
     request.now_seconds = 1699999999;
     request.now_nanoseconds = 999999999;
@@ -140,7 +152,7 @@ static void peers(void)
     static const uint8_t inside6[16] = {0x20, 0x01, 0x0d, 0xb8, 1};
     static const uint8_t mapped[16] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 203, 0, 113, 9};
     keyward_header header = header_of("Authorization", "Bearer sk_live_0000000000000004");
-    keyward_request request = request_of(&header, 1);
+    keyward_request request = asked(&header, 1);
     keyward_verdict verdict;
 
     CHECK(reason_of(&request, &verdict) == KEYWARD_REASON_IP_NOT_ALLOWED);
@@ -174,7 +186,7 @@ static void verify_with_bad_arguments(void)
     keyward_verdict *verdict = (keyward_verdict *)(void *)space;
     keyward_header header = header_of("Authorization", "Bearer sk_live_0000000000000001");
     keyward_header broken = header;
-    keyward_request request = request_of(&header, 1);
+    keyward_request request = asked(&header, 1);
     keyward_bytes scope = broken_bytes();
 
     CHECK_STATUS(failing_verify(NULL, sizeof request), KEYWARD_E_NULL);
@@ -209,29 +221,29 @@ static void verify_with_bad_arguments(void)
     broken.value = header.value;
     broken.value.len = (size_t)-1;
     CHECK_STATUS(failing_verify(&request, sizeof request), KEYWARD_E_LENGTH);
-    request = request_of(NULL, 0);
+    request = asked(NULL, 0);
     request.realm = broken_bytes();
     CHECK_STATUS(failing_verify(&request, sizeof request), KEYWARD_E_LENGTH);
     request.realm = invalid_text();
     CHECK_STATUS(failing_verify(&request, sizeof request), KEYWARD_E_UTF8);
-    request = request_of(NULL, 0);
+    request = asked(NULL, 0);
     request.method = broken_bytes();
     CHECK_STATUS(failing_verify(&request, sizeof request), KEYWARD_E_LENGTH);
-    request = request_of(NULL, 0);
+    request = asked(NULL, 0);
     request.path = broken_bytes();
     CHECK_STATUS(failing_verify(&request, sizeof request), KEYWARD_E_LENGTH);
-    request = request_of(NULL, 0);
+    request = asked(NULL, 0);
     request.host = broken_bytes();
     CHECK_STATUS(failing_verify(&request, sizeof request), KEYWARD_E_LENGTH);
-    request = request_of(NULL, 0);
+    request = asked(NULL, 0);
     request.environment = broken_bytes();
     CHECK_STATUS(failing_verify(&request, sizeof request), KEYWARD_E_LENGTH);
     request.environment = invalid_text();
     CHECK_STATUS(failing_verify(&request, sizeof request), KEYWARD_E_UTF8);
-    request = request_of(NULL, 0);
+    request = asked(NULL, 0);
     request.peer = broken_bytes();
     CHECK_STATUS(failing_verify(&request, sizeof request), KEYWARD_E_LENGTH);
-    request = request_of(NULL, 0);
+    request = asked(NULL, 0);
     request.scope_count = 1;
     CHECK_STATUS(failing_verify(&request, sizeof request), KEYWARD_E_LENGTH);
     request.scopes = &scope;
@@ -240,7 +252,7 @@ static void verify_with_bad_arguments(void)
     CHECK_STATUS(failing_verify(&request, sizeof request), KEYWARD_E_UTF8);
 
     /* An older header knew nothing of scopes, peer and clock; a newer one knows more. */
-    request = request_of(&header, 1);
+    request = asked(&header, 1);
     request.scopes = &scope;
     request.scope_count = 1;
     request.reserved = 77;
@@ -249,14 +261,14 @@ static void verify_with_bad_arguments(void)
                  KEYWARD_OK);
     CHECK(verdict->decision == KEYWARD_ALLOW);
     memset(&newer, 0, sizeof newer);
-    newer.known = request_of(&header, 1);
+    newer.known = asked(&header, 1);
     CHECK_STATUS(keyward_verify(engine, &newer.known, sizeof newer, verdict, sizeof *verdict), KEYWARD_OK);
     CHECK(verdict->decision == KEYWARD_ALLOW);
     newer.unknown[1] = 1;
     CHECK_STATUS(failing_verify(&newer.known, sizeof newer), KEYWARD_E_STRUCT_SIZE);
 
     /* The same of the verdict. */
-    request = request_of(&header, 1);
+    request = asked(&header, 1);
     CHECK_STATUS(keyward_verify(engine, &request, sizeof request, NULL, sizeof *verdict), KEYWARD_E_NULL);
     memset(space, 0xAA, sizeof space);
     CHECK_STATUS(keyward_verify(engine, &request, sizeof request, verdict, 0), KEYWARD_E_STRUCT_SIZE);
@@ -281,7 +293,7 @@ static void verify_with_bad_arguments(void)
 
 static uint32_t reason_of_key(const char *realm, const char *key, keyward_verdict *verdict)
 {
-    keyward_request request = request_of(NULL, 0);
+    keyward_request request = asked(NULL, 0);
     request.realm = bytes_of(realm);
     request.flags |= KEYWARD_NO_ROUTING;
     request.path = bytes_of(NULL);
@@ -294,7 +306,7 @@ static void verify_a_key(void)
 {
     static char long_key[100000];
     keyward_header header = header_of("Authorization", "Bearer sk_live_0000000000000001");
-    keyward_request request = request_of(NULL, 0);
+    keyward_request request = asked(NULL, 0);
     keyward_bytes key = bytes_of("sk_live_0000000000000001");
     keyward_verdict verdict;
 
@@ -322,16 +334,67 @@ static void verify_a_key(void)
     CHECK_STATUS(keyward_verify_key(engine, key, &request, sizeof request, &verdict, sizeof verdict),
                  KEYWARD_E_NOT_A_KEY);
     CHECK(is_denial(&verdict));
-    request = request_of(&header, 1);
+    request = asked(&header, 1);
     CHECK_STATUS(keyward_verify_key(engine, key, &request, sizeof request, &verdict, sizeof verdict),
                  KEYWARD_E_VALUE);
-    request = request_of(NULL, 0);
+    request = asked(NULL, 0);
     CHECK_STATUS(keyward_verify_key(engine, broken_bytes(), &request, sizeof request, &verdict, sizeof verdict),
                  KEYWARD_E_LENGTH);
     CHECK_STATUS(keyward_verify_key(NULL, key, &request, sizeof request, &verdict, sizeof verdict), KEYWARD_E_NULL);
     CHECK(is_denial(&verdict));
     CHECK_STATUS(keyward_verify_key(engine, key, &request, sizeof request, NULL, sizeof verdict), KEYWARD_E_NULL);
     CHECK_STATUS(keyward_verify_key(engine, key, &request, sizeof request, &verdict, 8), KEYWARD_E_STRUCT_SIZE);
+}
+
+/* What is seldom and yet good: a NULL that has no length, a list that is not one, names beyond ASCII. */
+static void verify_what_is_odd_and_good(void)
+{
+    static const char *const good[] = {"\xc3\xa4", "\xe2\x82\xac", "sh\xc3\xb6p", "sh\xc3\xb6pping",
+                                       "a-realm-with-a-l\xc3\xb6ng-name"};
+    static const char *const bad[] = {"\xc3",        "s\xff",         "sho\xff",     "\xff-12345678",
+                                      "12345678\xff", "123456789abcdefg\xffhijklmnopqrstuvwxyz"};
+    keyward_header headers[4];
+    keyward_request request;
+    keyward_verdict verdict;
+    char *name;
+    size_t at;
+
+    memset(headers, 0, sizeof headers);
+    headers[0].value = bytes_of("a value without a name");
+    headers[1].name = bytes_of("Authorization");
+    headers[1].value = bytes_of("Bearer sk_live_0000000000000001");
+    headers[2].name = bytes_of("X-Empty");
+    request = asked(headers, 4);
+    CHECK(reason_of(&request, &verdict) == KEYWARD_REASON_OK && strcmp(verdict.key_id, "reader") == 0);
+    headers[1].value = bytes_of(NULL);
+    CHECK(reason_of(&request, &verdict) == KEYWARD_REASON_MISSING_CREDENTIAL);
+
+    request = asked((const keyward_header *)((uintptr_t)headers + 1), 0);
+    CHECK(reason_of(&request, &verdict) == KEYWARD_REASON_MISSING_CREDENTIAL);
+
+    /* Each in memory that ends with it, so that a tool sees who reads on. */
+    request = asked(headers, 4);
+    for (at = 0; at < sizeof good / sizeof *good + sizeof bad / sizeof *bad; ++at) {
+        const char *text = at < sizeof good / sizeof *good ? good[at] : bad[at - sizeof good / sizeof *good];
+        size_t length = strlen(text);
+        name = (char *)malloc(length);
+        CHECK(name != NULL);
+        memcpy(name, text, length);
+        request.realm.data = (const uint8_t *)name;
+        request.realm.len = length;
+        if (at < sizeof good / sizeof *good)
+            CHECK(reason_of(&request, &verdict) == KEYWARD_REASON_UNAVAILABLE);
+        else
+            CHECK_STATUS(failing_verify(&request, sizeof request), KEYWARD_E_UTF8);
+        request.environment = request.realm;
+        request.realm = bytes_of("shop");
+        if (at < sizeof good / sizeof *good)
+            CHECK(reason_of(&request, &verdict) == KEYWARD_REASON_MISSING_CREDENTIAL);
+        else
+            CHECK_STATUS(failing_verify(&request, sizeof request), KEYWARD_E_UTF8);
+        request.environment = bytes_of(NULL);
+        free(name);
+    }
 }
 
 int main(int argc, char **argv)
@@ -341,10 +404,13 @@ int main(int argc, char **argv)
         return 2;
     }
     engine = open_engine(argv[1], "keys.kwd", 0);
-    verify();
-    peers();
-    verify_with_bad_arguments();
-    verify_a_key();
+    for (with_host = 0; with_host <= 1; ++with_host) {
+        verify();
+        peers();
+        verify_with_bad_arguments();
+        verify_a_key();
+        verify_what_is_odd_and_good();
+    }
     CHECK_STATUS(keyward_release(engine), KEYWARD_OK);
     return finish("requests");
 }
