@@ -12,6 +12,7 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use thiserror::Error;
 use zeroize::Zeroizing;
 
 /// Make a folder with a configuration, a keyring and a keystore
@@ -72,10 +73,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool, Failure> {
     writeln!(output, "{}: {}", path.display(), if made { "a new configuration" } else { "kept as it is" })?;
     let configuration = crate::build::read_configuration(&path)?;
 
+    let (mut store, Migrated { from, to }) = Store::create(&place)?;
     let path = dir.join(KEYRING);
     if path.try_exists().map_err(|error| Failure::file(&path, error))? {
         writeln!(output, "{}: kept as it is", path.display())?;
     } else {
+        let (keys, _) = store.read(|view| view.count_keys())?;
+        if keys > 0 {
+            return Err(Failure::file(&path, NoKeyring { place: &place.to_string(), keys }));
+        }
         let mut parts = vec![Keyring::generate()?];
         if keeps_keys(&configuration) {
             parts.push(Keyring::generate_sealing_key(1)?);
@@ -85,7 +91,6 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool, Failure> {
         writeln!(output, "{}: a new keyring. Keep it secret, and a copy of it safe.", path.display())?;
     }
 
-    let (_, Migrated { from, to }) = Store::create(&place)?;
     let done = match from {
         0 => "a new keystore".to_owned(),
         _ if from == to => "kept as it is".to_owned(),
@@ -100,6 +105,16 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool, Failure> {
         )?;
     }
     Ok(true)
+}
+
+/// A keyring is missing whose pepper keys depend on. A new one would make every one of them unknown.
+#[derive(Debug, Error)]
+#[error(
+    "there is none, and {place} holds keys ({keys}) whose digests were made with one: copy it here from where they were made, or from a backup"
+)]
+struct NoKeyring<'p> {
+    place: &'p str,
+    keys: u64,
 }
 
 /// Whether keys are kept that may be read again, for which a sealing key is needed.
