@@ -62,7 +62,7 @@ fn a_key_is_decided_without_an_allocation() {
         let mut plain = request;
         (plain.scopes_buffer, plain.scopes_capacity) = (null_mut(), 0);
         (plain.peer_family, plain.peer_address) = (KEYWARD_PEER_IPV4, [0; 16]);
-        plain.peer_address[..4].copy_from_slice(&[10, 1, 2, 3]);
+        plain.peer_address = [10, 1, 2, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
         // The first verify of a thread makes its place in the list of readers, so nothing is measured then.
         for (measured, request) in [(false, &plain), (true, &plain), (false, &request), (true, &request)] {
             let counted = measure(|| {

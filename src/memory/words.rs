@@ -56,31 +56,21 @@ impl Words {
 /// A mapping of the system's: it starts on a page, its bytes stay where they are as long as it lives, and it gives out
 /// no reference to them.
 trait Mapping {
-    fn start(&self) -> *const u8;
-    fn bytes(&self) -> usize;
+    /// Its first byte, and how many there are.
+    fn span(&self) -> (*const u8, usize);
 }
 
 impl Mapping for MmapRaw {
     #[inline]
-    fn start(&self) -> *const u8 {
-        self.as_ptr()
-    }
-
-    #[inline]
-    fn bytes(&self) -> usize {
-        self.len()
+    fn span(&self) -> (*const u8, usize) {
+        (self.as_ptr(), self.len())
     }
 }
 
 impl Mapping for Shared {
     #[inline]
-    fn start(&self) -> *const u8 {
-        self.as_ptr()
-    }
-
-    #[inline]
-    fn bytes(&self) -> usize {
-        self.len()
+    fn span(&self) -> (*const u8, usize) {
+        (self.as_ptr(), self.len())
     }
 }
 
@@ -88,7 +78,8 @@ impl Mapping for Shared {
 #[inline]
 #[expect(unsafe_code, reason = "the one view of memory that others write to; see the comment on the block")]
 fn words(memory: &impl Mapping) -> &[AtomicU64] {
-    let (start, count) = (memory.start().cast::<AtomicU64>(), memory.bytes() / WORD);
+    let (start, bytes) = memory.span();
+    let (start, count) = (start.cast::<AtomicU64>(), bytes / WORD);
     // SAFETY: both kinds of `Mapping` are above, and no other module can add one. The mapping starts on a page, holds `count` whole words, and lives as long as it is borrowed.
     // Any bytes are a word. Nothing in this process reaches this memory but through these atomics (neither kind of
     // mapping gives out a reference of its own), so no access is a data race. What other processes do to it are
