@@ -142,7 +142,8 @@ for dialect in c99 c++11; do
 done
 
 say "under valgrind"
-memcheck=(valgrind --quiet --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite)
+# One thread runs at a time; a fair turn for each, or the thread that reloads may wait for seconds.
+memcheck=(valgrind --quiet --error-exitcode=99 --fair-sched=try --leak-check=full --errors-for-leak-kinds=definite)
 LD_LIBRARY_PATH=$work/prefix/lib run "$work/c99" "${memcheck[@]}"
 
 say "building with AddressSanitizer"

@@ -3,6 +3,9 @@
  * that it names.
  *
  *   threads FIXTURE MILLISECONDS
+ *
+ * It goes on for at least that long, and until each thread has seen both generations: valgrind runs one thread at a
+ * time and promises none of them a turn.
  */
 #define _POSIX_C_SOURCE 200809L
 #include "check.h"
@@ -17,18 +20,34 @@ typedef struct worker {
     keyward_engine *engine;
     unsigned long verdicts;
     unsigned long wrong;
+    int seen[3]; /* generations that a verdict named; `progress` guards it */
 } worker;
 
-static pthread_mutex_t stop_lock = PTHREAD_MUTEX_INITIALIZER;
+/* Guards `stop`, and what each worker has seen. */
+static pthread_mutex_t progress = PTHREAD_MUTEX_INITIALIZER;
 static int stop = 0;
 
-static int is_stopped(void)
+/* Writes down what a worker has seen meanwhile; tells whether it is to end. */
+static int tell(worker *self, const int *seen)
 {
     int stopped;
-    pthread_mutex_lock(&stop_lock);
+    pthread_mutex_lock(&progress);
+    self->seen[1] |= seen[1];
+    self->seen[2] |= seen[2];
     stopped = stop;
-    pthread_mutex_unlock(&stop_lock);
+    pthread_mutex_unlock(&progress);
     return stopped;
+}
+
+static int has_each_seen_both(const worker *workers)
+{
+    int both = 1;
+    size_t at;
+    pthread_mutex_lock(&progress);
+    for (at = 0; at < THREADS; ++at)
+        both &= workers[at].seen[1] & workers[at].seen[2];
+    pthread_mutex_unlock(&progress);
+    return both;
 }
 
 /* The reader may always in; the key called `turning` is revoked in every second generation. */
@@ -38,12 +57,13 @@ static void *verify(void *argument)
     keyward_header headers[2];
     keyward_request request;
     keyward_verdict verdict;
+    int seen[3] = {0, 0, 0};
     int turn;
 
     keyward_retain(self->engine);
     headers[0] = header_of("Authorization", "Bearer sk_live_0000000000000001");
     headers[1] = header_of("Authorization", "Bearer sk_live_0000000000000002");
-    while (!is_stopped()) {
+    while (!tell(self, seen)) {
         for (turn = 0; turn < 100; ++turn) {
             uint32_t expected = KEYWARD_REASON_OK;
             request = request_of(&headers[turn % 2], 1);
@@ -53,7 +73,9 @@ static void *verify(void *argument)
                 expected = KEYWARD_REASON_REVOKED;
             if (verdict.reason != expected || (verdict.decision == KEYWARD_ALLOW) != (expected == KEYWARD_REASON_OK))
                 ++self->wrong;
-            if (verdict.generation != 1 && verdict.generation != 2)
+            if (verdict.generation == 1 || verdict.generation == 2)
+                seen[verdict.generation] = 1;
+            else
                 ++self->wrong;
             ++self->verdicts;
         }
@@ -93,7 +115,7 @@ int main(int argc, char **argv)
         workers[at].engine = engine;
         CHECK(pthread_create(&workers[at].thread, NULL, verify, &workers[at]) == 0);
     }
-    for (end = now() + atoi(argv[2]) / 1000.0; now() < end;) {
+    for (end = now() + atoi(argv[2]) / 1000.0; now() < end || !has_each_seen_both(workers);) {
         uint32_t changed;
         keyward_error error;
         remove(next);
@@ -103,12 +125,12 @@ int main(int argc, char **argv)
         CHECK(changed == 1);
         ++reloads;
     }
-    pthread_mutex_lock(&stop_lock);
+    pthread_mutex_lock(&progress);
     stop = 1;
-    pthread_mutex_unlock(&stop_lock);
+    pthread_mutex_unlock(&progress);
     for (at = 0; at < THREADS; ++at) {
         CHECK(pthread_join(workers[at].thread, NULL) == 0);
-        CHECK(workers[at].wrong == 0 && workers[at].verdicts > 0);
+        CHECK(workers[at].wrong == 0);
         verdicts += workers[at].verdicts;
     }
     /* Whatever was replaced is gone once nobody holds it. */
