@@ -19,6 +19,7 @@ import io
 import itertools
 import json
 import os
+import select
 import shutil
 import signal
 import socket
@@ -46,7 +47,7 @@ def free_port():
         return listener.getsockname()[1]
 
 
-def wait_until(condition, seconds=10.0, step=0.005):
+def wait_until(condition, seconds=60.0, step=0.005):
     """Waits until `condition()` is true, and returns what it gave; fails loudly where it never is."""
     end = time.monotonic() + seconds
     while True:
@@ -169,6 +170,10 @@ class Connection:
         response = http.client.HTTPResponse(self.reader, method=method)
         response.begin()
         return Answer(response.status, response.getheaders(), response.read())
+
+    def has_answer(self):
+        """Whether something has come that was not received yet."""
+        return bool(select.select([self.socket], [], [], 0)[0])
 
     def ask(self, method, target, headers=(), body=None, version="HTTP/1.1"):
         self.send(method, target, headers, body, version)
