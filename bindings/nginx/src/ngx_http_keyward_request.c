@@ -87,7 +87,6 @@ ngx_int_t
 ngx_http_keyward_decide(ngx_http_request_t *r, ngx_http_keyward_ctx_t *ctx)
 {
     int32_t                        rc;
-    ngx_time_t                    *tp;
     keyward_header                 fields[NGX_HTTP_KEYWARD_FIELDS];
     keyward_request                request;
     ngx_http_keyward_question_t   *question;
@@ -133,13 +132,8 @@ ngx_http_keyward_decide(ngx_http_request_t *r, ngx_http_keyward_ctx_t *ctx)
         request.scopes_capacity = NGX_HTTP_KEYWARD_SCOPES;
     }
 
-    /* nginx's clock, as its own decisions and its logs have it */
-
-    tp = ngx_timeofday();
-
-    request.flags |= KEYWARD_HAS_NOW;
-    request.now_seconds = (uint64_t) tp->sec;
-    request.now_nanoseconds = (uint32_t) tp->msec * 1000000;
+    /* no time: the library's clock never goes back, which nginx's does where
+     * the system's is set back */
 
     ngx_http_keyward_set_target(r, &request);
     ngx_http_keyward_set_peer(r, &request);

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 from harness import Case, end, wait_until
+from vectors import Clock
 
 A = {"realm": "api", "id": "a", "key": "secret-of-a-00123456789"}
 B = {"realm": "api", "id": "b", "key": "secret-of-b-00123456789"}
@@ -393,6 +394,20 @@ class Reload(Case):
         self.assertEqual(statuses, {204})
         answering, whole = (after - was for after, was in zip(faults(), before, strict=True))
         self.assertLess(2 * answering, whole, "the thread that answers requests reads the file")
+
+
+class Clocks(Case):
+    KEYS = [{**A, "expires_at": 1_800_000_000}, B]
+
+    def test_what_has_expired_stays_so_when_the_clock_is_set_back(self):
+        clock = Clock(self.folder)
+        environment = clock.environment()
+        nginx = self.nginx(Reload.SERVER, environment=os.environ | environment, main="".join(f"env {name};\n" for name in environment))
+        for now, status in ((1_799_999_999, 204), (1_800_000_000, 401), (1_799_999_999, 401), (1_700_000_000, 401)):
+            clock.set(now)
+            self.assertEqual([nginx.get("/x", key).status for key in (KEY_A, KEY_B)], [status, 204], now)
+        nginx.reload()
+        self.assertEqual(nginx.get("/x", KEY_A).status, 204, "set right, and reloaded")
 
 
 class Workers(Case):

@@ -85,10 +85,9 @@ class Clock:
 
     def set(self, now: int | float | str) -> None:
         seconds, _, fraction = str(now).partition(".")
-        # Half a millisecond more: libfaketime reads a binary fraction, which may lie just below the decimal one, and
-        # nginx cuts to milliseconds.
+        # Half a nanosecond more: libfaketime cuts a binary fraction, which may lie just below the decimal one.
         fresh = self.path.with_suffix(".new")
-        fresh.write_text(f"{seconds}.{fraction or '0':0<3}5\n")
+        fresh.write_text(f"{seconds}.{fraction:0<9}5\n")
         fresh.rename(self.path)
 
     def environment(self) -> dict[str, str]:
@@ -119,6 +118,7 @@ http {{
   access_log off;
   keyward_snapshot {folder}/keys.kwd;
   keyward_keyring {folder}/keyring.toml;
+  keyward_state {folder}/state;
 {temporary(folder)}  # Everything as received, as long as a credential may be, and longer.
   underscores_in_headers on;
   ignore_invalid_headers off;
@@ -165,9 +165,15 @@ def run(text: dict, folder: Path) -> Iterator[tuple[dict, list[str]]]:
     certificate(folder)
     clock = Clock(folder)
     environment = clock.environment()
-    with Nginx(configuration(folder, places, environment), folder, environment=environment):
+    latest = 0
+    with Nginx(configuration(folder, places, environment), folder, environment=environment) as nginx:
         for case in cases:
             clock.set(case["now"])
+            if case["now"] < latest:
+                # No process goes back in time. What was counted stands in the state file.
+                nginx.stop()
+                nginx.start()
+            latest = case["now"]
             tls = case["request"].get("tls", True)
             address = f"{folder}/{places.index(place(case))}.{'tls' if tls else 'clear'}"
             for _ in range(case.get("repeat", 1)):
