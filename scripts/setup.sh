@@ -70,6 +70,7 @@ if [ "$purpose" = test ]; then
   have clang || packages+=(clang)
   [ -n "$(find /usr/lib/llvm-* /usr/lib/clang /usr/lib64/clang -name 'libclang_rt.asan*' -print -quit 2>/dev/null)" ] \
     || packages+=(libclang-rt-dev)
+  have llvm-symbolizer || packages+=(llvm) # without names, leaks of nginx's own are not known as that
   have pkg-config || packages+=(pkg-config) # what the C libraries are found with
   have valgrind || packages+=(valgrind)
   have strace || packages+=(strace)        # the test that a verify makes no system call
