@@ -81,3 +81,42 @@ impl Forge {
         self.put(HASH, hash.as_bytes());
     }
 }
+
+/// Values at which a number of `width` bytes that is now `value` may go over an edge.
+pub fn edges(value: u64, width: usize) -> Vec<u64> {
+    let most = u64::MAX >> (64 - 8 * width);
+    let mut edges = vec![
+        0,
+        1,
+        2,
+        3,
+        255,
+        256,
+        4095,
+        4096,
+        4097,
+        65_535,
+        65_536,
+        1 << 31,
+        u64::from(u32::MAX),
+        1 << 32,
+        (1 << 40) - 1,
+        1 << 52,
+        1 << 63,
+        (1 << 63) - 1,
+        most.saturating_sub(4096),
+        most - 1,
+        most,
+    ];
+    edges.extend([value.wrapping_sub(1), value.wrapping_add(1), value / 2, value.wrapping_mul(2)]);
+    edges.extend([value.wrapping_add(4096), value ^ (1 << (8 * width - 1)), value.swap_bytes()]);
+    edges.retain(|edge| *edge <= most && *edge != value);
+    edges.sort_unstable();
+    edges.dedup();
+    edges
+}
+
+/// The number of `width` bytes that stands at `offset`.
+pub fn number_at(bytes: &[u8], offset: usize, width: usize) -> u64 {
+    bytes[offset..offset + width].iter().rev().fold(0, |number, byte| number << 8 | u64::from(*byte))
+}

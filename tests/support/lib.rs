@@ -2,9 +2,11 @@
 //! keyring, its keys, and the snapshot that they make.
 
 pub mod ask;
+pub mod databases;
 pub mod forge;
 pub mod fuzz;
 pub mod postgres;
+pub mod program;
 
 use keyward::build::{BuildError, Changes, Collection, Source, Stamp};
 use keyward::digest::Digest;

@@ -1,5 +1,6 @@
 //! A folder to work in, and the binary.
 
+pub(crate) use keyward_testkit::program::{assert_code, assert_refused, json, stderr, stdout};
 use std::ffi::OsStr;
 use std::fs::{self, Permissions};
 use std::io::Write;
@@ -153,30 +154,6 @@ pub(crate) const BUILD: [&str; 9] = [
     "-o",
     "keys.kwd",
 ];
-
-pub(crate) fn stdout(output: &Output) -> String {
-    String::from_utf8(output.stdout.clone()).unwrap()
-}
-
-pub(crate) fn stderr(output: &Output) -> String {
-    String::from_utf8(output.stderr.clone()).unwrap()
-}
-
-pub(crate) fn json(output: &Output) -> serde_json::Value {
-    serde_json::from_slice(&output.stdout).unwrap()
-}
-
-#[track_caller]
-pub(crate) fn assert_code(output: &Output, code: i32) {
-    assert_eq!(output.status.code(), Some(code), "{}{}", stdout(output), stderr(output));
-}
-
-/// That it failed as expected, and said so.
-#[track_caller]
-pub(crate) fn assert_refused(output: &Output, code: i32, message: &str) {
-    assert_code(output, code);
-    assert!(stderr(output).contains(message), "{:?} is not in {:?}", message, stderr(output));
-}
 
 /// The arguments of a build of a delta.
 pub(crate) const BUILD_DELTA: [&str; 9] = [

@@ -10,7 +10,9 @@ use keyward::request::Request;
 use keyward::snapshot::{Check, Layers, Snapshot, delta_path};
 use keyward_keystore::{Actor, Entry, Place, Store, StoreError, StoredKey, file_in};
 use keyward_testkit::postgres::Server;
-use serde_json::{Map, Value};
+pub(crate) use keyward_testkit::program::{assert_code, assert_refused, json, stderr, stdout};
+pub(crate) use keyward_testkit::{databases::Kind, on_both};
+use serde_json::Map;
 use std::collections::BTreeMap;
 use std::fs::{self, File, Permissions};
 use std::ops::Range;
@@ -37,12 +39,6 @@ source = "basic"
 
 const KEYRING: &str =
     "[[pepper]]\nid = 1\nkey = \"101112131415161718191a1b1c1d1e1f202122232425262728292a2b2c2d2e2f\"\n";
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
-    Sqlite,
-    Postgres,
-}
 
 /// Keys of which a delta is smaller than half of a full snapshot.
 pub(crate) const MANY: u32 = 2_000;
@@ -293,29 +289,6 @@ impl History {
     }
 }
 
-pub(crate) fn stdout(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stdout).into_owned()
-}
-
-pub(crate) fn stderr(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
-
-pub(crate) fn json(output: &Output) -> Value {
-    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {}", stderr(output)))
-}
-
-#[track_caller]
-pub(crate) fn assert_code(output: &Output, code: i32) {
-    assert_eq!(output.status.code(), Some(code), "{}{}", stdout(output), stderr(output));
-}
-
-#[track_caller]
-pub(crate) fn assert_refused(output: &Output, code: i32, message: &str) {
-    assert_code(output, code);
-    assert!(stderr(output).contains(message), "{message:?} is not in {:?}", stderr(output));
-}
-
 /// Cuts a file short.
 pub(crate) fn cut(path: &Path, by: u64) {
     let mode = fs::metadata(path).unwrap().permissions().mode();
@@ -323,16 +296,3 @@ pub(crate) fn cut(path: &Path, by: u64) {
     let file = File::options().write(true).open(path).unwrap();
     file.set_len(file.metadata().unwrap().len() - by).unwrap();
 }
-
-/// Runs a test on both databases.
-macro_rules! on_both {
-    ($($name:ident),* $(,)?) => {
-        mod sqlite {
-            $(#[test] fn $name() { super::$name(crate::support::Kind::Sqlite); })*
-        }
-        mod postgres {
-            $(#[test] fn $name() { super::$name(crate::support::Kind::Postgres); })*
-        }
-    };
-}
-pub(crate) use on_both;
