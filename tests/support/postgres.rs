@@ -17,26 +17,29 @@ const MISSING: &str = "these tests need PostgreSQL (initdb and postgres), which 
 /// this process alone holds, so a test that is killed leaves nothing behind.
 const KEEPER: &str = r#"
 trap '' INT TERM HUP
+programs=$1 folder=$2
+shift 2
 serve() {
-  while [ ! -e "$2/over" ]; do
-    "$1/postgres" -D "$2/data" -k "$2" -c listen_addresses="$3" -c port="$4" -c fsync=off -c max_connections=200 \
-      -c shared_buffers=16MB -c unix_socket_permissions=0777 >>"$2/log" 2>&1 </dev/null
+  while [ ! -e "$folder/over" ]; do
+    "$programs/postgres" -D "$folder/data" -k "$folder" -c fsync=off -c max_connections=200 -c shared_buffers=16MB \
+      -c unix_socket_permissions=0777 "$@" >>"$folder/log" 2>&1 </dev/null
     sleep 0.05
   done
 }
 serve "$@" &
 server=$!
 cat >/dev/null
-: >"$2/over"
-kill -INT "$(head -n 1 "$2/data/postmaster.pid")" 2>/dev/null
+: >"$folder/over"
+kill -INT "$(head -n 1 "$folder/data/postmaster.pid")" 2>/dev/null
 wait "$server"
-rm -rf "$2"
+rm -rf "$folder"
 "#;
 
 /// A running server.
 pub struct Server {
     folder: PathBuf,
     programs: PathBuf,
+    port: u16,
     /// Open for as long as the server is wanted.
     _keeper: ChildStdin,
 }
@@ -50,6 +53,49 @@ impl Server {
 
     /// A server of its own, for tests that stop it.
     pub fn start() -> Self {
+        Self::start_with(5432, &["-c", "listen_addresses="], |_, _| ())
+    }
+
+    /// One on that port of 127.0.0.1 that lets nobody in there but by TLS, with a certificate of its own for `name`. The
+    /// certificate stands in [`Server::certificate`].
+    pub fn start_with_tls(port: u16, name: &str) -> Self {
+        Self::start_with(port, &["-c", "listen_addresses=127.0.0.1", "-c", "ssl=on"], |data, user| {
+            fs::write(data.join("pg_hba.conf"), "local all all trust\nhostssl all all 127.0.0.1/32 trust\n")
+                .unwrap();
+            let made = as_server(Path::new("openssl"), user)
+                .args([
+                    "req",
+                    "-x509",
+                    "-newkey",
+                    "ec",
+                    "-pkeyopt",
+                    "ec_paramgen_curve:P-256",
+                    "-nodes",
+                    "-days",
+                    "2",
+                ])
+                .args([
+                    "-subj",
+                    &format!("/CN={name}"),
+                    "-addext",
+                    "basicConstraints=critical,CA:FALSE",
+                    "-addext",
+                    &format!("subjectAltName=DNS:{name}"),
+                    "-keyout",
+                ])
+                .arg(data.join("server.key"))
+                .arg("-out")
+                .arg(data.join("server.crt"))
+                .stdin(Stdio::null())
+                .output()
+                .unwrap();
+            assert!(made.status.success(), "openssl: {}", text(&made));
+        })
+    }
+
+    /// One with those settings, whose folder of data is made ready by `prepare`. The port says what its socket is called
+    /// as well.
+    fn start_with(port: u16, settings: &[&str], prepare: impl FnOnce(&Path, User)) -> Self {
         let programs = programs().expect(MISSING);
         let folder = new_folder();
         let user = server_user();
@@ -63,20 +109,27 @@ impl Server {
             .output()
             .unwrap();
         assert!(made.status.success(), "initdb: {}", text(&made));
+        prepare(&folder.join("data"), user);
         let mut keeper = as_server(Path::new("/bin/sh"), user)
             .args(["-c", KEEPER, "keeper"])
             .args([&programs, &folder])
-            .args(["", "5432"])
+            .args(["-c", &format!("port={port}")])
+            .args(settings)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let server = Self { _keeper: keeper.stdin.take().unwrap(), folder, programs };
+        let server = Self { _keeper: keeper.stdin.take().unwrap(), folder, programs, port };
         // Nobody waits for the keeper: it outlives this process by the time that a shutdown takes.
         thread::spawn(move || keeper.wait());
         server.wait();
         server
+    }
+
+    /// The certificate of a server with TLS.
+    pub fn certificate(&self) -> String {
+        fs::read_to_string(self.folder.join("data/server.crt")).unwrap()
     }
 
     /// The URL of a database that nothing else uses, made for the caller.
@@ -133,6 +186,7 @@ impl Server {
             .arg("-XAtq")
             .args(["-v", "ON_ERROR_STOP=1", "-U", "keyward", "-d", database, "-c", sql, "-h"])
             .arg(&self.folder)
+            .args(["-p", &self.port.to_string()])
             .stdin(Stdio::null())
             .output()
             .unwrap()
@@ -175,8 +229,11 @@ fn programs() -> Option<PathBuf> {
     debian.chain(on_path).find(has)
 }
 
+/// Whom the server runs as, where that is somebody else: a name, and the numbers of user and group.
+type User = Option<(&'static str, u32, u32)>;
+
 /// Whom the server runs as: PostgreSQL refuses to run as root.
-fn server_user() -> Option<(&'static str, u32, u32)> {
+fn server_user() -> User {
     let id = |arguments: &[&str]| -> Option<u32> {
         let output = Command::new("id").args(arguments).output().ok()?;
         String::from_utf8(output.stdout).ok()?.trim().parse().ok()
@@ -187,7 +244,7 @@ fn server_user() -> Option<(&'static str, u32, u32)> {
     ["postgres", "nobody"].into_iter().find_map(|name| Some((name, id(&["-u", name])?, id(&["-g", name])?)))
 }
 
-fn as_server(program: &Path, user: Option<(&str, u32, u32)>) -> Command {
+fn as_server(program: &Path, user: User) -> Command {
     let mut command = match user {
         None => Command::new(program),
         Some((_, uid, gid)) => {

@@ -3,6 +3,7 @@
 use crate::support::{assert_code, stderr, stdout};
 use keyward_keystore::{Place, Store, StoreError};
 use keyward_testkit::postgres::Server;
+pub(crate) use keyward_testkit::{databases::Kind, on_both};
 use serde_json::Value;
 use std::ffi::OsStr;
 use std::fs::OpenOptions;
@@ -10,12 +11,6 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use tempfile::TempDir;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
-    Sqlite,
-    Postgres,
-}
 
 pub(crate) struct Desk {
     folder: TempDir,
@@ -31,7 +26,11 @@ impl Desk {
     }
 
     pub(crate) fn empty(kind: Kind) -> Self {
-        let url = (kind == Kind::Postgres).then(|| Server::shared().database());
+        Self::at((kind == Kind::Postgres).then(|| Server::shared().database()))
+    }
+
+    /// A folder whose keystore is at that URL, or in a file.
+    pub(crate) fn at(url: Option<String>) -> Self {
         Self { folder: TempDir::new().unwrap(), url }
     }
 
@@ -159,16 +158,3 @@ impl Desk {
         }
     }
 }
-
-/// Runs each test on both databases.
-macro_rules! on_both {
-    ($($test:ident),* $(,)?) => {
-        mod sqlite {
-            $(#[test] fn $test() { super::$test($crate::desk::Kind::Sqlite); })*
-        }
-        mod postgres {
-            $(#[test] fn $test() { super::$test($crate::desk::Kind::Postgres); })*
-        }
-    };
-}
-pub(crate) use on_both;

@@ -12,4 +12,5 @@ mod showing;
 mod signing;
 mod slips;
 mod support;
+mod tls;
 mod using;
