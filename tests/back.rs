@@ -6,12 +6,13 @@ use keyward::memory::Words;
 use keyward::request::Request;
 use keyward::signature::SigningKey;
 use keyward::snapshot::delta_path;
+use keyward_testkit::parts::{self, part};
 use keyward_testkit::{KEYRING, OTHER_KEYRING, build, build_delta, keyring, options, stamp};
 use std::fs::{self, OpenOptions, Permissions};
 use std::io::Write;
 use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::sync::atomic::Ordering::SeqCst;
 use std::thread;
 use std::time::Duration;
@@ -72,20 +73,9 @@ fn put(path: &Path, bytes: &[u8]) {
     fs::rename(&fresh, path).expect("there is room");
 }
 
-const PART: &str = "KEYWARD_TEST_PART";
-
-fn part() -> Option<Vec<String>> {
-    std::env::var(PART).ok().map(|part| part.split(' ').map(str::to_owned).collect())
-}
-
 fn child(name: &str, part: &[&str]) -> Child {
-    Command::new(std::env::current_exe().expect("a test has a file"))
-        .args(["--exact", name, "--test-threads=1", "--nocapture"])
-        .env(PART, part.join(" "))
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .spawn()
-        .expect("it can be started")
+    let mut command = parts::child(name, part);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().expect("it can be started")
 }
 
 #[test]

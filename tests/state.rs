@@ -6,6 +6,7 @@ use keyward::memory::Words;
 use keyward::reason::Reason;
 use keyward::request::Request;
 use keyward::time::Timestamp;
+use keyward_testkit::parts::{self, part};
 use keyward_testkit::{BAD, GOOD, KEYRING, NOW, build, keyring, options, request, snapshot, stamp};
 use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions, Permissions};
@@ -79,23 +80,10 @@ fn usage(path: &Path) -> HashMap<String, KeyUsage> {
     keys
 }
 
-/// What a child process is told: to do its part of a test, and with what.
-const PART: &str = "KEYWARD_TEST_PART";
-
-/// The words of this process's part, where it is a child.
-fn part() -> Option<Vec<String>> {
-    std::env::var(PART).ok().map(|part| part.split(' ').map(str::to_owned).collect())
-}
-
 /// Runs the test `name` once more in a process of its own, which finds `part` there.
 fn child(name: &str, part: &[&str]) -> Child {
-    Command::new(std::env::current_exe().expect("a test has a file"))
-        .args(["--exact", name, "--test-threads=1", "--nocapture"])
-        .env(PART, part.join(" "))
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("it can be started")
+    let mut command = parts::child(name, part);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("it can be started")
 }
 
 /// Waits for a child and returns the number that it printed after `word`.

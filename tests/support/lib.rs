@@ -5,6 +5,7 @@ pub mod ask;
 pub mod databases;
 pub mod forge;
 pub mod fuzz;
+pub mod parts;
 pub mod postgres;
 pub mod program;
 
