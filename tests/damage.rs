@@ -34,7 +34,7 @@ fn ask_everything(bytes: Vec<u8>) -> bool {
         ask_engine(engine);
         let _ = (engine.check(), engine.reload().is_err());
     }
-    assert!(started.elapsed() < Duration::from_secs(60), "it took {:?}", started.elapsed());
+    assert!(started.elapsed() < Duration::from_secs(5), "it took {:?}", started.elapsed());
     // What cannot be read cannot be decided from.
     assert!(whole.is_ok() || opened.is_err());
     opened.is_ok()

@@ -53,7 +53,7 @@ fn ask_everything(bytes: Vec<u8>) -> bool {
     let generation = info.loaded.map(|loaded| loaded.generation);
     assert_eq!((generation == Some(1), info.last_error.is_some()), (applied.is_err(), applied.is_err()));
     ask_engine(&engine);
-    assert!(started.elapsed() < Duration::from_secs(60), "it took {:?}", started.elapsed());
+    assert!(started.elapsed() < Duration::from_secs(5), "it took {:?}", started.elapsed());
     applied.is_ok()
 }
 
