@@ -407,7 +407,8 @@ func TestStorm(t *testing.T) {
 		counts, err := engine.Counts()
 		return err != nil || counts[keyward.ReasonOK] > 0 && counts[keyward.ReasonRevoked] > 0
 	}
-	for n := 0; n < 200 || !hasSeenBoth(); n++ {
+	end := time.Now().Add(time.Minute)
+	for n := 0; n < 200 || !hasSeenBoth() && time.Now().Before(end); n++ {
 		next := first
 		if n%2 == 1 {
 			next = second

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #define THREADS 16
+#define PATIENCE 120 /* seconds in which every thread has a turn, on any machine */
 
 typedef struct worker {
     pthread_t thread;
@@ -115,7 +116,8 @@ int main(int argc, char **argv)
         workers[at].engine = engine;
         CHECK(pthread_create(&workers[at].thread, NULL, verify, &workers[at]) == 0);
     }
-    for (end = now() + atoi(argv[2]) / 1000.0; now() < end || !has_each_seen_both(workers);) {
+    end = now() + atoi(argv[2]) / 1000.0;
+    while (now() < end || (now() < end + PATIENCE && !has_each_seen_both(workers))) {
         uint32_t changed;
         keyward_error error;
         remove(next);
@@ -125,6 +127,7 @@ int main(int argc, char **argv)
         CHECK(changed == 1);
         ++reloads;
     }
+    CHECK(has_each_seen_both(workers));
     pthread_mutex_lock(&progress);
     stop = 1;
     pthread_mutex_unlock(&progress);

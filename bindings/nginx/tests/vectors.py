@@ -15,11 +15,11 @@ from pathlib import Path
 
 from answers import Answer, exchange
 from carrying import Place, message, not_carried, place, preamble, refused_first
+from clock import Clock
 from harness import CLI, MODULE, ROOT
 from running import Nginx, certificate, quoted, temporary
 
 COMMITTED = ROOT / "testdata/vectors"
-FAKETIME = next(map(str, Path("/usr/lib").glob("*/faketime/libfaketime.so.1")), None)
 # The verdict's fields, and where the configuration below puts them. `scope` has no variable: it is in the body and
 # the challenge, where an API shows it.
 VARIABLES = {"reason": "X-Reason", "key_id": "X-Key-Id", "tenant": "X-Tenant", "environment": "X-Environment",
@@ -76,34 +76,8 @@ def cell(text: str) -> str:
     return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text).replace("|", "\\|")
 
 
-class Clock:
-    """What nginx takes for the time: a file that libfaketime reads at every look at the clock."""
-
-    def __init__(self, folder: Path) -> None:
-        self.path = folder / "clock"
-        self.set(1764000000)
-
-    def set(self, now: int | float | str) -> None:
-        seconds, _, fraction = str(now).partition(".")
-        # Half a nanosecond more: libfaketime cuts a binary fraction, which may lie just below the decimal one.
-        fresh = self.path.with_suffix(".new")
-        fresh.write_text(f"{seconds}.{fraction:0<9}5\n")
-        fresh.rename(self.path)
-
-    def environment(self) -> dict[str, str]:
-        if FAKETIME is None:
-            raise FileNotFoundError("libfaketime.so.1, which gives nginx the vectors' clock: scripts/setup.sh installs it")
-        return {
-            "LD_PRELOAD": FAKETIME, "FAKETIME_TIMESTAMP_FILE": str(self.path), "FAKETIME_FMT": "%s", "TZ": "UTC",
-            "FAKETIME_NO_CACHE": "1",
-            # Timers must go on: only what time it is stands still.
-            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-        }
-
-
-def configuration(folder: Path, places: list[Place], environment: dict[str, str]) -> str:
+def configuration(folder: Path, places: list[Place], clock: Clock) -> str:
     servers = "".join(server(folder, number, place) for number, place in enumerate(places))
-    keep = "".join(f"env {name};\n" for name in environment)
     headers = "".join(f"    add_header {header} ${{keyward_{name}}} always;\n" for name, header in VARIABLES.items())
     return f"""\
 load_module {MODULE};
@@ -111,7 +85,7 @@ daemon off;
 worker_processes 1;
 pid {folder}/nginx.pid;
 error_log {folder}/error.log info;
-{keep}
+{clock.directives()}
 events {{ }}
 
 http {{
@@ -164,9 +138,8 @@ def run(text: dict, folder: Path) -> Iterator[tuple[dict, list[str]]]:
                     "--keys", folder / "keys.jsonl", "-o", folder / "keys.kwd"], check=True, capture_output=True)
     certificate(folder)
     clock = Clock(folder)
-    environment = clock.environment()
     latest = 0
-    with Nginx(configuration(folder, places, environment), folder, environment=environment) as nginx:
+    with Nginx(configuration(folder, places, clock), folder, environment=clock.environment()) as nginx:
         for case in cases:
             clock.set(case["now"])
             if case["now"] < latest:

@@ -1,6 +1,7 @@
 //! Slips of those who work on a keystore, and what keeps them from doing harm.
 
 use crate::desk::{Desk, Kind, on_both};
+use crate::support::assert_refused;
 
 fn no_rotation_makes_a_key_that_cannot_be_published(kind: Kind) {
     let desk = Desk::new(kind, "plain");
@@ -110,9 +111,7 @@ fn a_wrong_keyring_is_noticed(kind: Kind) {
     desk.ok(["publish"]);
     let own = std::fs::read_to_string(desk.path("keyring.toml")).unwrap();
     std::fs::remove_file(desk.path("keyring.toml")).unwrap();
-    let again = desk.run(["init", "."]);
-    assert_eq!(again.status.code(), Some(3));
-    assert!(crate::support::stderr(&again).contains("holds keys (1)"));
+    assert_refused(&desk.run(["init", "."]), 3, "holds keys (1)");
     assert!(!desk.path("keyring.toml").exists());
     desk.ok(["keyring", "new", "-o", "keyring.toml"]);
     desk.write("leak.txt", &key);

@@ -6,10 +6,20 @@ use keyward_testkit::postgres::Server;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener};
 use std::process::Output;
+use std::sync::OnceLock;
 use std::thread;
 
 fn free_port() -> u16 {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
+}
+
+/// A server that is called `localhost`, and its port.
+fn server() -> &'static (u16, Server) {
+    static SERVER: OnceLock<(u16, Server)> = OnceLock::new();
+    SERVER.get_or_init(|| {
+        let port = free_port();
+        (port, Server::start_with_tls(port, "localhost"))
+    })
 }
 
 /// `keyward init` with a keystore on `localhost`, where `trusted` are the system's root certificates.
@@ -23,8 +33,7 @@ fn init(port: u16, more: &str, trusted: &str) -> Output {
 
 #[test]
 fn a_server_whose_certificate_is_trusted_and_has_its_name() {
-    let port = free_port();
-    let server = Server::start_with_tls(port, "localhost");
+    let (port, server) = server();
     let elsewhere = free_port();
     let other = Server::start_with_tls(elsewhere, "elsewhere.example");
     let tables = |server: &Server| {
@@ -34,14 +43,14 @@ fn a_server_whose_certificate_is_trusted_and_has_its_name() {
 
     // Signed by somebody else; signed by somebody trusted, for another name; in clear, which it does not take.
     let certificate = server.certificate();
-    assert_refused(&init(port, "?sslmode=require", &other.certificate()), 3, "UnknownIssuer");
+    assert_refused(&init(*port, "?sslmode=require", &other.certificate()), 3, "UnknownIssuer");
     assert_refused(&init(elsewhere, "?sslmode=require", &other.certificate()), 3, "not valid for name");
-    assert_refused(&init(port, "", &certificate), 3, "no encryption");
-    assert_refused(&init(port, "?sslmode=disable", &certificate), 3, "no encryption");
-    assert_eq!((tables(&server), tables(&other)), (0, 0));
+    assert_refused(&init(*port, "", &certificate), 3, "no encryption");
+    assert_refused(&init(*port, "?sslmode=disable", &certificate), 3, "no encryption");
+    assert_eq!((tables(server), tables(&other)), (0, 0));
 
-    assert_code(&init(port, "?sslmode=require", &certificate), 0);
-    assert!(tables(&server) > 0);
+    assert_code(&init(*port, "?sslmode=require", &certificate), 0);
+    assert!(tables(server) > 0);
 }
 
 #[test]
@@ -54,7 +63,7 @@ fn no_certificates_at_all() {
 fn a_server_that_has_no_tls_is_told_nothing() {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let port = listener.local_addr().unwrap().port();
-    let server = thread::spawn(move || {
+    let told = thread::spawn(move || {
         let (mut connection, _) = listener.accept().unwrap();
         let mut asked = [0; 8];
         connection.read_exact(&mut asked).unwrap();
@@ -63,8 +72,7 @@ fn a_server_that_has_no_tls_is_told_nothing() {
         connection.read_to_end(&mut more).unwrap();
         (asked, more)
     });
-    let anybody = Server::start_with_tls(free_port(), "localhost").certificate();
-    assert_refused(&init(port, "?sslmode=require", &anybody), 3, "does not support TLS");
+    assert_refused(&init(port, "?sslmode=require", &server().1.certificate()), 3, "does not support TLS");
     // SSLRequest, in the words of PostgreSQL's protocol: its length, and 1234, 5679.
-    assert_eq!(server.join().unwrap(), ([0, 0, 0, 8, 4, 210, 22, 47], Vec::new()));
+    assert_eq!(told.join().unwrap(), ([0, 0, 0, 8, 4, 210, 22, 47], Vec::new()));
 }
