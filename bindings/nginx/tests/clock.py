@@ -6,7 +6,12 @@ FAKETIME = next(map(str, Path("/usr/lib").glob("*/faketime/libfaketime.so.1")), 
 
 
 class Clock:
-    """What nginx takes for the time: a file that libfaketime reads at every look at the clock."""
+    """What nginx takes for the time: a file that libfaketime reads at every look at the clock.
+
+    It stands still while the monotonic clock goes on, so that the library's clock, where two threads read it just as it is
+    set, takes it for one that was set back, and goes on by the other. So nginx wants `keyward_reload off` with it: then a
+    worker has one thread.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "clock"

@@ -93,6 +93,7 @@ http {{
   keyward_snapshot {folder}/keys.kwd;
   keyward_keyring {folder}/keyring.toml;
   keyward_state {folder}/state;
+  keyward_reload off;
 {temporary(folder)}  # Everything as received, as long as a credential may be, and longer.
   underscores_in_headers on;
   ignore_invalid_headers off;
