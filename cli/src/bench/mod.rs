@@ -146,8 +146,11 @@ fn measure(arguments: &Arguments) -> Result<Report, Error> {
     // Where a state file belongs: in memory, which is never written back.
     let shared = Path::new("/dev/shm");
     let states = if shared.is_dir() { tempfile::tempdir_in(shared)? } else { tempfile::tempdir()? };
-    let counting = store::open_counting(&path, mode, &states.path().join("state"), all)?;
-    let last_use = store::open_counting(&path, mode, &states.path().join("last-use"), few)?;
+    let counting = |name: &str, active| store::open_counting(&path, mode, &states.path().join(name), active);
+    let all_active = counting("all", all)?;
+    // Some of the requests are of other keys, so that as many of them have a limit.
+    let few_active = counting("few", few * 2)?;
+    let last_use = counting("last-use", few)?;
     let snapshot = store::snapshot(&path, mode)?;
 
     line.start("filling the stores beside it");
@@ -172,11 +175,12 @@ fn measure(arguments: &Arguments) -> Result<Report, Error> {
         engine: &engine,
         snapshot: &snapshot,
         peers: &peers,
-        counting: &counting,
+        all_active: &all_active,
+        few_active: &few_active,
         last_use: &last_use,
     };
     let rows = rounds::measure(&stage, chase, clock, &tick)?;
-    drop((snapshot, peers, counting, last_use));
+    drop((snapshot, peers, all_active, few_active, last_use));
     line.start("measuring threads");
     let threads = usize::from(arguments.threads);
     let throughput = threads::measure(&engine, keys, threads, &tick);

@@ -98,8 +98,10 @@ pub(super) struct Stage<'a> {
     pub(super) engine: &'a Engine,
     pub(super) snapshot: &'a Snapshot,
     pub(super) peers: &'a [Box<dyn Peer>],
-    /// One that counts usage and limits in a state file.
-    pub(super) counting: &'a Engine,
+    /// One that counts usage and limits in a state file, of all keys.
+    pub(super) all_active: &'a Engine,
+    /// Another, of few: a state has room for as many as are active.
+    pub(super) few_active: &'a Engine,
     /// Another, for requests of other times.
     pub(super) last_use: &'a Engine,
 }
@@ -111,6 +113,11 @@ impl Stage<'_> {
     /// Keys that are active at one time, where all are and where few are.
     pub(super) fn active(keys: u64) -> [u64; 2] {
         [keys.min(MOST_ACTIVE), keys.min(2000)]
+    }
+
+    /// Among how many keys as many have a limit as are active, where few are.
+    fn among(few: u64, keys: u64) -> u64 {
+        few.saturating_mul(keys::LIMITED).min(keys)
     }
 }
 
@@ -150,10 +157,9 @@ pub(super) fn measure(
         }),
     ];
     let [all, few] = Stage::active(stage.keys);
-    subjects.extend(stage.counting(ALL_ACTIVE, [all, all], clock));
-    // Of few, as many with a limit as there are in all.
-    let among = few.saturating_mul(keys::LIMITED).min(stage.keys);
-    subjects.extend(stage.counting(FEW_ACTIVE, [few, among], clock));
+    subjects.extend(stage.counting(ALL_ACTIVE, stage.all_active, [all, all], clock));
+    let among = Stage::among(few, stage.keys);
+    subjects.extend(stage.counting(FEW_ACTIVE, stage.few_active, [few, among], clock));
     subjects.push(stage.verify_at(SAME_SECOND, few, 0, clock));
     subjects.push(stage.verify_at(NEW_SECOND, few, 1, clock));
     for peer in stage.peers {
@@ -204,24 +210,35 @@ impl<'a> Stage<'a> {
     /// Uses the active keys so often that nearly all have their place: what is measured is counting, not the
     /// first use of a key.
     fn use_all(&self, random: &mut Random) {
-        let [all, _] = Self::active(self.keys);
-        for kind in [Kind::Allowed, Kind::Limited] {
-            for _ in 0..3 * all / BATCH as u64 {
-                let batch = Batch::new(kind, all, random);
+        let [all, few] = Self::active(self.keys);
+        for (engine, kind, among, active) in [
+            (self.all_active, Kind::Allowed, all, all),
+            (self.all_active, Kind::Limited, all, all),
+            (self.few_active, Kind::Allowed, few, few),
+            (self.few_active, Kind::Limited, Self::among(few, self.keys), few),
+        ] {
+            for _ in 0..3 * active / BATCH as u64 {
+                let batch = Batch::new(kind, among, random);
                 let headers = batch.headers();
-                batch.requests(&headers).iter().for_each(|request| drop(self.counting.verify(request)));
+                batch.requests(&headers).iter().for_each(|request| drop(engine.verify(request)));
             }
         }
     }
 
     /// Verifies with and without counting, of so many active keys, and of those among so many that have a limit.
-    fn counting(&self, names: Counted, [active, among]: [u64; 2], clock: Clock) -> Vec<Subject<'_>> {
+    fn counting(
+        &self,
+        names: Counted,
+        engine: &'a Engine,
+        [active, among]: [u64; 2],
+        clock: Clock,
+    ) -> Vec<Subject<'_>> {
         let limited = keys::limited_among(among).max(1);
         vec![
             self.verify_of(names.plain, self.engine, Kind::Allowed, active, clock),
-            self.verify_of(names.usage, self.counting, Kind::Allowed, active, clock),
+            self.verify_of(names.usage, engine, Kind::Allowed, active, clock),
             self.verify_of(names.plain_limited, self.engine, Kind::Allowed, limited, clock),
-            self.verify_of(names.limited, self.counting, Kind::Limited, among, clock),
+            self.verify_of(names.limited, engine, Kind::Limited, among, clock),
         ]
     }
 
