@@ -2,6 +2,7 @@
 
 use super::numbers::*;
 use super::sized::{Output, Struct, zeroed};
+use super::text::set_text;
 use super::types::{KEYWARD_MESSAGE_SIZE, keyward_error};
 use crate::engine::ReloadError;
 use crate::format::header::FormatError;
@@ -9,10 +10,7 @@ use crate::gates::{IssueRefusal, PlanError};
 use crate::keyring::KeyringError;
 use crate::limits::StateError;
 use crate::snapshot::{DeltaError, SnapshotError};
-use std::ffi::c_char;
 use std::io::ErrorKind;
-use std::mem::MaybeUninit;
-use std::ptr;
 
 // SAFETY: `repr(C)`: 4, 4 and 488 bytes, without padding; a value of integers once its first 8 bytes are
 // written, because the message may be unwritten.
@@ -166,75 +164,10 @@ pub(super) fn cut_message(text: &str) -> &str {
     cut(text, KEYWARD_MESSAGE_SIZE - 1)
 }
 
-/// Writes `text` and a NUL, and returns its length; nothing but the NUL where it does not fit.
-#[inline]
-pub(super) fn set_text<const SIZE: usize>(target: &mut [MaybeUninit<c_char>; SIZE], text: &str) -> usize {
-    let text = if text.len() < SIZE { text } else { "" };
-    // SAFETY: `text.len()` is below SIZE, and what is borrowed mutably overlaps with nothing.
-    unsafe { copy(text.as_ptr(), target.as_mut_ptr().cast(), text.len()) };
-    if let Some(end) = target.get_mut(text.len()) {
-        end.write(0);
-    }
-    text.len()
-}
-
-/// Copies `length` bytes. Names are short, and a call for each would take longer than the copy itself.
-///
-/// # Safety
-///
-/// So many bytes can be read at `source` and written at `target`, and the two are apart.
-#[inline(always)]
-unsafe fn copy(source: *const u8, target: *mut u8, length: usize) {
-    match length {
-        // SAFETY: as this function's own, and there are one to two of that type.
-        16..=32 => unsafe { copy_ends::<u128>(source, target, length) },
-        // SAFETY: the same.
-        8..=15 => unsafe { copy_ends::<u64>(source, target, length) },
-        // SAFETY: the same.
-        4..=7 => unsafe { copy_ends::<u32>(source, target, length) },
-        // SAFETY: as this function's own.
-        _ => unsafe { ptr::copy_nonoverlapping(source, target, length) },
-    }
-}
-
-/// Copies the first and the last bytes that a `T` has room for; where it is not twice as many, they overlap.
-///
-/// # Safety
-///
-/// As of [`copy`], and `length` is at least the size of a `T`, and at most twice that.
-#[inline(always)]
-unsafe fn copy_ends<T: Copy>(source: *const u8, target: *mut u8, length: usize) {
-    let last = length - size_of::<T>();
-    // SAFETY: so many bytes can be read there.
-    let start = unsafe { source.cast::<T>().read_unaligned() };
-    // SAFETY: these are the last of `length`.
-    let end = unsafe { source.wrapping_add(last).cast::<T>().read_unaligned() };
-    // SAFETY: so many bytes can be written there.
-    unsafe { target.cast::<T>().write_unaligned(start) };
-    // SAFETY: these are the last of `length`.
-    unsafe { target.wrapping_add(last).cast::<T>().write_unaligned(end) };
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::signature::SignatureError;
-
-    #[test]
-    fn a_text_of_any_length_is_copied_with_its_end_and_nothing_behind_it() {
-        let text = "0123456789".repeat(8);
-        for length in 0..=text.len() {
-            let mut target = [MaybeUninit::new(c_char::MAX); 72];
-            let written = set_text(&mut target, &text[..length]);
-            let fits = if length < target.len() { length } else { 0 };
-            assert_eq!(written, fits);
-            // SAFETY: all of it was written.
-            let target = target.map(|byte| unsafe { byte.assume_init() } as u8);
-            assert_eq!(&target[..fits], &text.as_bytes()[..fits]);
-            assert_eq!(target[fits], 0);
-            assert!(target[fits + 1..].iter().all(|byte| *byte == c_char::MAX as u8), "{length}");
-        }
-    }
 
     #[test]
     fn what_is_refused_for_whom_it_is_of_has_its_own_status() {

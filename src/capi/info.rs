@@ -1,11 +1,12 @@
 //! What an engine tells about itself.
 
 use super::boundary::boundary;
-use super::fault::{cut_message, set_text};
+use super::fault::cut_message;
 use super::handle::keyward_engine;
 use super::input::list;
 use super::numbers::*;
 use super::sized::{Output, Struct, zeroed};
+use super::text::set_text;
 use super::types::*;
 use crate::engine::Info;
 use std::time::{SystemTime, UNIX_EPOCH};

@@ -1,6 +1,7 @@
 //! Bytes and lists of the caller's.
 
 use super::numbers::{KEYWARD_E_ALIGNMENT, KEYWARD_E_LENGTH, KEYWARD_E_UTF8};
+use super::text::is_ascii;
 use super::types::{keyward_bytes, keyward_header};
 use crate::request::HeaderList;
 
@@ -77,7 +78,11 @@ impl keyward_bytes {
     pub(super) unsafe fn text<'a>(self) -> Result<&'a str, i32> {
         // SAFETY: as this function's own.
         let bytes = unsafe { self.get() }?;
-        std::str::from_utf8(bytes).map_err(|_| KEYWARD_E_UTF8)
+        if is_ascii(bytes) {
+            // SAFETY: ASCII is UTF-8.
+            return Ok(unsafe { str::from_utf8_unchecked(bytes) });
+        }
+        str::from_utf8(bytes).map_err(|_| KEYWARD_E_UTF8)
     }
 
     /// The text, or `None` where it is left out.

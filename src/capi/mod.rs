@@ -21,6 +21,7 @@ mod options;
 mod realm;
 mod request;
 mod sized;
+mod text;
 mod token;
 mod types;
 mod verify;

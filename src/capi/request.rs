@@ -3,6 +3,7 @@
 use super::input::{Headers, known_list, list};
 use super::numbers::*;
 use super::sized::Struct;
+use super::text::is_ascii;
 use super::types::*;
 use crate::request::{HeaderList, Peer, Request};
 use crate::time::Timestamp;
@@ -192,28 +193,6 @@ unsafe fn is_plain(request: &keyward_request) -> bool {
     // SAFETY: the same.
     let environment = unsafe { environment.known() };
     is_ascii(realm) && (environment.is_empty() || is_ascii(environment))
-}
-
-/// Whether a text is ASCII, which is UTF-8. Names are short: a look at the first and the last word does.
-#[inline(always)]
-fn is_ascii(text: &[u8]) -> bool {
-    const HIGH: u64 = u64::from_le_bytes([0x80; 8]);
-    let seen = if let (Some(first), Some(last)) = (text.first_chunk(), text.last_chunk()) {
-        if text.len() > 16 {
-            return is_ascii_throughout(text);
-        }
-        u64::from_le_bytes(*first) | u64::from_le_bytes(*last)
-    } else if let (Some(first), Some(last)) = (text.first_chunk(), text.last_chunk()) {
-        u64::from(u32::from_le_bytes(*first) | u32::from_le_bytes(*last))
-    } else {
-        text.iter().fold(0, |seen, &byte| seen | u64::from(byte))
-    };
-    seen & HIGH == 0
-}
-
-#[inline(never)]
-fn is_ascii_throughout(text: &[u8]) -> bool {
-    text.is_ascii()
 }
 
 /// What is wrong with a request, if anything is.

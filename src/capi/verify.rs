@@ -3,12 +3,12 @@
 use super::answer::{Buffer, scheme_number};
 use super::bare_key::{KeyHeader, header_of_key};
 use super::boundary::boundary;
-use super::fault::set_text;
 use super::handle::keyward_engine;
 use super::input::Headers;
 use super::numbers::*;
 use super::request::{Checked, Scopes, empty_scopes};
 use super::sized::{Output, Struct, input, zeroed};
+use super::text::{is_ascii, set_bytes, set_text};
 use super::types::*;
 use crate::engine::Verdict;
 use crate::time::Timestamp;
@@ -299,10 +299,33 @@ unsafe fn decide_key(
 /// Writes a text of a verdict, which has room for the longest that keyward writes.
 #[inline]
 fn put<const SIZE: usize>(target: &mut [MaybeUninit<c_char>; SIZE], text: Option<&str>) -> Result<u32, i32> {
+    put_bytes(target, text.map(str::as_bytes))
+}
+
+/// [`put`] of what is known to be UTF-8.
+#[inline(always)]
+fn put_bytes<const SIZE: usize>(
+    target: &mut [MaybeUninit<c_char>; SIZE],
+    text: Option<&[u8]>,
+) -> Result<u32, i32> {
     match text {
         None => Ok(0),
-        Some(text) if text.len() < SIZE => Ok(set_text(target, text) as u32),
+        Some(text) if text.len() < SIZE => Ok(set_bytes(target, text) as u32),
         Some(_) => Err(KEYWARD_E_MALFORMED),
+    }
+}
+
+/// Writes a name that stands in the snapshot. Nearly every one is ASCII, which is told sooner than UTF-8: only what
+/// is not takes `text`, the way of those who need a `str`.
+#[inline(always)]
+fn put_name<'v, const SIZE: usize>(
+    target: &mut [MaybeUninit<c_char>; SIZE],
+    bytes: Option<&'v [u8]>,
+    text: impl FnOnce() -> Option<&'v str>,
+) -> Result<u32, i32> {
+    match bytes {
+        Some(name) if !is_ascii(name) => put(target, text()),
+        name => put_bytes(target, name),
     }
 }
 
@@ -330,9 +353,9 @@ unsafe fn fill(
     let reason = reason_number(decided.reason());
     verdict.generation = decided.generation().unwrap_or(0);
     if request.flags & KEYWARD_NO_IDENTITY == 0 {
-        verdict.key_id_len = put(&mut verdict.key_id, decided.key_id())?;
+        verdict.key_id_len = put_name(&mut verdict.key_id, decided.key_id_bytes(), || decided.key_id())?;
         verdict.environment_len = put(&mut verdict.environment, decided.environment())?;
-        verdict.tenant_len = put(&mut verdict.tenant, decided.tenant())?;
+        verdict.tenant_len = put_name(&mut verdict.tenant, decided.tenant_bytes(), || decided.tenant())?;
         if let Some(subject) = decided.subject() {
             verdict.subject_len = put(&mut verdict.subject, Some(subject))?;
             verdict.has_subject = 1;

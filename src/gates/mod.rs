@@ -156,7 +156,7 @@ impl Passage<'_> {
 
     /// Notes the key that was found for a request, and sends for what counting it will need. What is left of
     /// the gates passes meanwhile.
-    #[inline]
+    #[inline(always)]
     fn found(&self, entry: &Found) {
         let attributes = entry.attributes();
         self.state.prefetch(attributes.id_tag, attributes.rate_limit != 0);

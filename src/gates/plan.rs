@@ -182,7 +182,7 @@ impl Plan {
         &self.keyring
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn realm(&self, name: &str) -> Option<(u16, &RealmPlan)> {
         // Few servers have many, and names of other lengths are passed over at once.
         let number = if self.names.len() <= FEW_REALMS {
@@ -285,7 +285,7 @@ impl RealmPlan {
         })
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn route(&self, path: NormalPath<'_>, method: &[u8]) -> Option<&RoutePlan> {
         if self.routes.is_empty() {
             return None;
@@ -391,7 +391,7 @@ fn without_port(host: &[u8]) -> &[u8] {
 
 impl KeyPlan {
     /// Whether what was presented has the credential's format.
-    #[inline]
+    #[inline(always)]
     pub(super) fn is_well_formed(&self, presented: &Presented<'_>, scratch: &Scratch) -> bool {
         self.matcher.as_ref().is_none_or(|matcher| {
             // The format of a pair is that of its secret.
@@ -402,7 +402,7 @@ impl KeyPlan {
     }
 
     /// The digest of what was presented, under the snapshot's pepper of that number.
-    #[inline]
+    #[inline(always)]
     pub(super) fn digest(
         &self,
         pepper: usize,

@@ -132,6 +132,7 @@ impl<'r, P: Deref<Target = Plan>> Verdict<'r, P> {
         Some(self.plan.as_deref()?.layers().header().generation)
     }
 
+    #[inline(always)]
     fn with_key<'s, T: 's>(&'s self, read: impl FnOnce(&'s Plan, &'s Found) -> Option<T>) -> Option<T> {
         read(self.plan.as_deref()?, self.outcome.key.as_ref()?)
     }
@@ -144,6 +145,20 @@ impl<'r, P: Deref<Target = Plan>> Verdict<'r, P> {
     /// The key's tenant.
     pub fn tenant(&self) -> Option<&str> {
         self.with_key(|plan, entry| plan.layers().tenant(entry).ok().flatten())
+    }
+
+    /// The bytes of [`Verdict::key_id`]; nobody has looked yet whether they are UTF-8.
+    #[cfg(feature = "capi")]
+    #[inline(always)]
+    pub(crate) fn key_id_bytes(&self) -> Option<&[u8]> {
+        self.with_key(|plan, entry| plan.layers().id_bytes(entry).ok())
+    }
+
+    /// The bytes of [`Verdict::tenant`]; nobody has looked yet whether they are UTF-8.
+    #[cfg(feature = "capi")]
+    #[inline(always)]
+    pub(crate) fn tenant_bytes(&self) -> Option<&[u8]> {
+        self.with_key(|plan, entry| plan.layers().tenant_bytes(entry).ok().flatten())
     }
 
     /// The key's environment.

@@ -50,7 +50,7 @@ impl Alphabet {
     }
 
     /// Whether all of `text` is in the alphabet.
-    #[inline]
+    #[inline(always)]
     fn covers(self, text: &[u8]) -> bool {
         match self {
             Self::Base62 => bytes::are_alphanumeric(text),
@@ -382,7 +382,7 @@ impl Matcher {
         Fit::Not
     }
 
-    #[inline]
+    #[inline(always)]
     fn accepts_secret(&self, secret: &[u8]) -> bool {
         (self.min_length..=self.max_length).contains(&secret.len()) && self.alphabet.covers(secret)
     }

@@ -234,7 +234,7 @@ fn without_back(mut bytes: &[u8], skipped: impl Fn(u8) -> bool + Copy) -> &[u8] 
 }
 
 /// `value` without SP and HTAB at its ends (RFC 9110 section 5.5).
-#[inline]
+#[inline(always)]
 pub(super) fn trim(value: &[u8]) -> &[u8] {
     let blank = |byte| (byte == b' ') | (byte == b'\t');
     match value {

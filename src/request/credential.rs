@@ -179,7 +179,7 @@ impl Scheme {
 }
 
 /// What stands after `scheme`, which is in lower-case letters, and the spaces behind it.
-#[inline]
+#[inline(always)]
 fn after_scheme<'h, const LENGTH: usize>(scheme: &[u8; LENGTH], value: &'h [u8]) -> Option<&'h [u8]> {
     const { assert!(LENGTH <= 8, "a scheme is compared as one word") };
     let value = bytes::trim(value);

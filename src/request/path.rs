@@ -112,7 +112,7 @@ pub(crate) enum Plain<'a> {
 }
 
 /// Looks at the path of a request target once.
-#[inline]
+#[inline(always)]
 pub(crate) fn plain(target: &[u8]) -> Result<Plain<'_>, AmbiguousPath> {
     // Most paths are plain, and one look at many bytes together says so.
     let (end, plain) = bytes::pairs_until(target, b'?', |before, byte| {

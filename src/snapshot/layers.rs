@@ -195,8 +195,15 @@ impl Layers {
         self.file(found).id(&found.0)
     }
 
+    /// The bytes of the key's id ([`Snapshot::id_bytes`]).
+    #[cfg(feature = "capi")]
+    #[inline(always)]
+    pub(crate) fn id_bytes(&self, found: &Found) -> Result<&[u8], Damaged> {
+        self.file(found).id_bytes(&found.0)
+    }
+
     /// Whether the names that a verdict gives can be read ([`Snapshot::ensure_names`]).
-    #[inline]
+    #[inline(always)]
     pub fn ensure_names(&self, found: &Found) -> Result<(), Damaged> {
         self.file(found).ensure_names(&found.0)
     }
@@ -204,6 +211,13 @@ impl Layers {
     /// The key's tenant.
     pub fn tenant(&self, found: &Found) -> Result<Option<&str>, Damaged> {
         self.file(found).tenant(&found.0)
+    }
+
+    /// The bytes of the key's tenant ([`Snapshot::tenant_bytes`]).
+    #[cfg(feature = "capi")]
+    #[inline(always)]
+    pub(crate) fn tenant_bytes(&self, found: &Found) -> Result<Option<&[u8]>, Damaged> {
+        self.file(found).tenant_bytes(&found.0)
     }
 
     /// The key's scopes, with the numbers of its file.

@@ -59,7 +59,7 @@ impl Pages {
     }
 
     /// The bytes of a range of the file, if they are there and are those that were written.
-    #[inline]
+    #[inline(always)]
     pub(super) fn read(&self, range: Range<usize>) -> Option<&[u8]> {
         if !self.all_checked.load(Ordering::Relaxed) && !self.ensure(&range) {
             return None;

@@ -315,15 +315,24 @@ impl Snapshot {
 
     /// The key's id.
     pub fn id(&self, entry: &Entry) -> Result<&str, Damaged> {
+        self.utf8(self.id_bytes(entry)?)
+    }
+
+    /// The bytes of the key's id; nobody has looked yet whether they are UTF-8.
+    #[inline(always)]
+    pub(super) fn id_bytes(&self, entry: &Entry) -> Result<&[u8], Damaged> {
         let place = self.bytes(&self.id_places, id_place::group(entry.slot));
         let range = place.and_then(|place| id_place::place(place.first_chunk()?, entry.slot));
-        let bytes = range.and_then(|range| self.bytes(&self.ids, range));
-        bytes.and_then(|bytes| str::from_utf8(bytes).ok()).ok_or_else(|| self.damaged())
+        range.and_then(|range| self.bytes(&self.ids, range)).ok_or_else(|| self.damaged())
+    }
+
+    fn utf8<'s>(&'s self, bytes: &'s [u8]) -> Result<&'s str, Damaged> {
+        str::from_utf8(bytes).map_err(|_| self.damaged())
     }
 
     /// Whether the names that a verdict gives, the id and the tenant, can be read. Their bytes are only
     /// touched where their pages were not checked yet.
-    #[inline]
+    #[inline(always)]
     pub fn ensure_names(&self, entry: &Entry) -> Result<(), Damaged> {
         if u64::from(entry.attributes().tenant) > self.tables.tenants.table.len() {
             return Err(self.damaged());
@@ -337,9 +346,15 @@ impl Snapshot {
 
     /// The key's tenant.
     pub fn tenant(&self, entry: &Entry) -> Result<Option<&str>, Damaged> {
+        self.tenant_bytes(entry)?.map(|bytes| self.utf8(bytes)).transpose()
+    }
+
+    /// The bytes of the key's tenant; nobody has looked yet whether they are UTF-8.
+    #[inline(always)]
+    pub(super) fn tenant_bytes(&self, entry: &Entry) -> Result<Option<&[u8]>, Damaged> {
         match entry.attributes().tenant.checked_sub(1) {
             None => Ok(None),
-            Some(number) => self.text(&self.tables.tenants, number).map(Some).ok_or_else(|| self.damaged()),
+            Some(number) => self.item(&self.tables.tenants, number).map(Some).ok_or_else(|| self.damaged()),
         }
     }
 
@@ -370,7 +385,7 @@ impl Snapshot {
         stored_list_contains(set, address).ok_or_else(|| self.damaged())
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn item(&self, placed: &Placed, number: u32) -> Option<&[u8]> {
         if self.is_checked() {
             // Nearly always, and the section's place is looked at only once then.

@@ -189,7 +189,7 @@ impl State {
     }
 
     /// Counts a decision.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn count(&self, realm: RealmRow, reason: Reason) {
         let row = usize::from(realm.0);
         match &self.place {
