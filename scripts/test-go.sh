@@ -41,7 +41,7 @@ staticcheck=$root/target/tools/bin/staticcheck
 for folder in bindings/go examples/aver benches/go; do
   (
     cd "$folder"
-    for tags in "" keyward_static; do
+    for tags in "" keyward_static keyward_static,keyward_cgocall; do
       go vet -tags "$tags" ./...
       "$staticcheck" -checks all -tags "$tags" ./...
     done
@@ -54,12 +54,12 @@ say "with the shared library that pkg-config finds"
 go test -count=1 -timeout 30m ./...
 say "with the static library, under the race detector"
 go test -count=1 -timeout 30m -tags keyward_static -race -run 'Test[^V]|TestVer|TestVectors$|Example' ./...
-say "with cgo's checks of every pointer"
+say "with cgo's checks of every pointer, all calls being cgo's"
 case $(go env GOVERSION) in
   go1.19* | go1.20*) checks=GODEBUG=cgocheck=2 ;;
   *) checks=GOEXPERIMENT=cgocheck2 ;;
 esac
-env "$checks" go test -count=1 -timeout 30m -tags keyward_static -run 'Test[^V]|TestVer|TestVectors$' ./...
+env "$checks" go test -count=1 -timeout 30m -tags keyward_static,keyward_cgocall -run 'Test[^V]|TestVer|TestVectors$' ./...
 say "with a garbage collection at every turn"
 # Built before, for the compiler reads GOGC, too.
 go test -tags keyward_static -c -o "$work/static.test" .
@@ -67,13 +67,24 @@ GOGC=1 "$work/static.test" -test.run 'Test[^V]|TestVer|TestVectors$'
 say "without cgo"
 CGO_ENABLED=0 go test -count=1 -timeout 30m -run TestWithoutCgo -v . | tee "$work/nocgo.log"
 grep -q '^--- PASS: TestWithoutCgo' "$work/nocgo.log" || fail "TestWithoutCgo was not run"
-say "that there are no allocations, in a benchmark's words"
-"$work/static.test" -test.run '^$' -test.bench 'Verify(Key|Browser|WithOptions)?$' -test.benchmem -test.benchtime 2000x | tee "$work/bench.log"
-if go version | grep -Eq 'go1\.(19|2[0-3])[. ]'; then
-  say "this Go does not know #cgo noescape, so a call allocates its verdict"
-else
-  [ "$(grep -c ' 0 allocs/op' "$work/bench.log")" = 4 ] || fail "a verify allocates"
-fi
+say "that there are no allocations, in a benchmark's words, whichever way the calls go"
+go test -tags keyward_static,keyward_cgocall -c -o "$work/cgocall.test" .
+for program in static cgocall; do
+  "$work/$program.test" -test.run '^$' -test.bench 'Verify(Key|Browser|WithOptions)?$' -test.benchmem -test.benchtime 2000x | tee "$work/bench.log"
+  if go version | grep -Eq 'go1\.(19|2[0-3])[. ]'; then
+    say "this Go does not know #cgo noescape, so a call allocates its verdict"
+  else
+    [ "$(grep -c ' 0 allocs/op' "$work/bench.log")" = 4 ] || fail "a verify allocates"
+  fi
+done
+case $(go env GOVERSION)/$(go env GOOS)/$(go env GOARCH) in
+  go1.26*/linux/amd64) direct=true ;;
+  *) direct=false ;;
+esac
+"$work/static.test" -test.run TestInterrupted -test.v | tee "$work/direct.log"
+grep -q "asmcgocall: $direct" "$work/direct.log" || fail "direct.go is not where its build constraint says"
+"$work/cgocall.test" -test.run TestInterrupted -test.v | tee "$work/direct.log"
+grep -q "asmcgocall: false" "$work/direct.log" || fail "direct.go is in a program that is not to have it"
 
 say "the program of the README"
 mkdir "$work/readme"

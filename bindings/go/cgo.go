@@ -7,7 +7,6 @@ import "C"
 
 import (
 	"fmt"
-	"net/http"
 	"runtime"
 	"time"
 	"unsafe"
@@ -118,61 +117,15 @@ func bytesOf(bytes []byte) *C.uint8_t {
 // texts of a pool's lists, which have room from the start.
 func (l *lists) texts() *C.uint8_t { return (*C.uint8_t)(unsafe.Pointer(&l.bytes[0])) }
 
-// verify is the way of a request of which nothing is said besides, which has less to carry.
-func (h *handle) verify(r *http.Request, realm string, l *lists, v *Verdict) Status {
-	flags := C.uint32_t(0)
-	if r.TLS != nil {
-		flags = flagTLS
-	}
-	family, address := peer(r)
-	headers := l.addHeaders(r.Header)
-	status := Status(C.kw_verify(h.address(), flags, C.uint32_t(family), realm, r.Method, target(r), r.Host, address,
-		l.texts(), C.size_t(headers), (*C.kw_verdict)(unsafe.Pointer(&v.raw))))
-	runtime.KeepAlive(h)
-	if v.raw.elsewhere != 0 {
-		v.fetch()
-	}
-	return status
-}
-
-func (h *handle) verifyWith(c *call, l *lists, v *Verdict) Status {
-	status := Status(C.kw_verify_with(h.address(), C.uint32_t(c.flags), C.uint32_t(c.family), truth(c.hasEnvironment), c.realm,
-		c.method, c.path, c.host, c.peer, c.environment, l.texts(), C.size_t(c.headers), C.size_t(c.scopes),
-		C.uint64_t(c.seconds), C.uint32_t(c.nanoseconds), truth(c.listScopes), (*C.kw_verdict)(unsafe.Pointer(&v.raw))))
-	runtime.KeepAlive(h)
-	if v.raw.elsewhere != 0 {
-		v.fetch()
-	}
-	return status
-}
-
-// verifyKey is the way of a key without options, which has less to carry.
-func (h *handle) verifyKey(realm, key string, v *Verdict) Status {
-	status := Status(C.kw_verify_key(h.address(), key, realm, (*C.kw_verdict)(unsafe.Pointer(&v.raw))))
-	runtime.KeepAlive(h)
-	if v.raw.elsewhere != 0 {
-		v.fetch()
-	}
-	return status
-}
-
-func (h *handle) verifyKeyWith(key string, c *call, l *lists, v *Verdict) Status {
-	status := Status(C.kw_verify_key_with(h.address(), key, C.uint32_t(c.flags), C.uint32_t(c.family), truth(c.hasEnvironment),
-		c.realm, c.method, c.path, c.host, c.peer, c.environment, l.texts(), C.size_t(c.headers), C.size_t(c.scopes),
-		C.uint64_t(c.seconds), C.uint32_t(c.nanoseconds), truth(c.listScopes), (*C.kw_verdict)(unsafe.Pointer(&v.raw))))
-	runtime.KeepAlive(h)
-	if v.raw.elsewhere != 0 {
-		v.fetch()
-	}
-	return status
-}
-
-func (h *handle) issueToken(c *call, l *lists, o *TokenOptions, v *Verdict) (string, error) {
+func (h *handle) issueToken(c *call, o *TokenOptions, v *Verdict) (string, error) {
 	var said C.keyward_error
 	var length C.size_t
 	token := make([]byte, tokenSize)
+	l := newLists()
+	defer l.free()
+	headers := l.add(c)
 	status := C.kw_issue_token(h.engine, C.uint32_t(c.flags), C.uint32_t(c.family), truth(c.hasEnvironment), c.realm, c.method,
-		c.path, c.host, c.peer, c.environment, l.texts(), C.size_t(c.headers), C.size_t(c.scopes),
+		c.path, c.host, c.peer, c.environment, l.texts(), C.size_t(headers), C.size_t(len(c.scopes)),
 		C.uint64_t(c.seconds), C.uint32_t(c.nanoseconds), truth(c.listScopes), o.Credential, o.Kid, o.Subject,
 		(*C.kw_verdict)(unsafe.Pointer(&v.raw)), (*C.char)(unsafe.Pointer(&token[0])), C.size_t(len(token)), &length, &said)
 	runtime.KeepAlive(h)

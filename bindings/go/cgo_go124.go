@@ -3,16 +3,7 @@
 package keyward
 
 /*
-// They keep no pointer and never call into Go, so what is handed to them may stay on the stack: a decision allocates
-// nothing.
-#cgo noescape kw_verify
-#cgo nocallback kw_verify
-#cgo noescape kw_verify_with
-#cgo nocallback kw_verify_with
-#cgo noescape kw_verify_key
-#cgo nocallback kw_verify_key
-#cgo noescape kw_verify_key_with
-#cgo nocallback kw_verify_key_with
+// They keep no pointer and never call into Go, so what is handed to them may stay on the stack.
 #cgo noescape kw_render
 #cgo nocallback kw_render
 #cgo noescape kw_credential_header

@@ -1,3 +1,5 @@
+//go:build cgo
+
 package keyward
 
 import (
@@ -34,6 +36,18 @@ func (l *lists) free() {
 	if len(l.bytes) <= keptBytes {
 		listPool.Put(l)
 	}
+}
+
+// add takes the lists of a call, and returns how many headers that makes.
+func (l *lists) add(c *call) (headers int) {
+	headers = l.addHeaders(c.fields)
+	for i := range c.list {
+		l.bytes, l.used = withHeader(l.bytes, l.used, c.list[i].Name, c.list[i].Value)
+	}
+	for _, scope := range c.scopes {
+		l.addScope(scope)
+	}
+	return headers + len(c.list)
 }
 
 func (l *lists) addHeaders(headers http.Header) (count int) {

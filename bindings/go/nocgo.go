@@ -23,16 +23,17 @@ const (
 	maxHeaders          = 8
 )
 
+const callsDirectly = false
+
 type handle struct{}
 
 func openFile(string, string, *Options) (*handle, error)  { return nil, newError("open", ErrNoCgo, "") }
 func openBytes([]byte, string, *Options) (*handle, error) { return nil, newError("open", ErrNoCgo, "") }
 
-func (*handle) verify(*http.Request, string, *lists, *Verdict) Status { return ErrNoCgo }
-func (*handle) verifyWith(*call, *lists, *Verdict) Status             { return ErrNoCgo }
-func (*handle) verifyKey(string, string, *Verdict) Status             { return ErrNoCgo }
-func (*handle) verifyKeyWith(string, *call, *lists, *Verdict) Status  { return ErrNoCgo }
-func (*handle) issueToken(*call, *lists, *TokenOptions, *Verdict) (string, error) {
+func (*handle) verify(*http.Request, string, *Verdict) Status { return ErrNoCgo }
+func (*handle) verifyKey(string, string, *Verdict) Status     { return ErrNoCgo }
+func (*handle) decide(*call, *Verdict) Status                 { return ErrNoCgo }
+func (*handle) issueToken(*call, *TokenOptions, *Verdict) (string, error) {
 	return "", ErrNoCgo
 }
 func (*handle) render(string, *Verdict, string, []byte, *layout) (int, Status) { return 0, ErrNoCgo }

@@ -28,20 +28,26 @@ type Header struct {
 	Name, Value string
 }
 
-// call is a request on its way to C, without its lists.
+// call is a request, or a key, on its way to C.
 type call struct {
-	flags, family   uint32
-	realm           string
-	method          string
-	path            string
-	host            string
-	peer            string
-	environment     string
-	hasEnvironment  bool
-	headers, scopes int
-	seconds         uint64
-	nanoseconds     uint32
-	listScopes      bool
+	flags, family  uint32
+	realm          string
+	method         string
+	path           string
+	host           string
+	peer           string
+	environment    string
+	hasEnvironment bool
+	// The key by itself, where isKey is set.
+	key   string
+	isKey bool
+	// Headers come as net/http has them, or as a list.
+	fields      http.Header
+	list        []Header
+	scopes      []string
+	seconds     uint64
+	nanoseconds uint32
+	listScopes  bool
 }
 
 // Verify decides a request that net/http received, for a realm of the snapshot. Only verdict.Allowed() lets it in; an
@@ -74,13 +80,11 @@ func (e *Engine) verify(r *http.Request, realm string, s *settings, verdict *Ver
 		return newError("verify", ErrNoRequest, "")
 	}
 	var status Status
-	l := newLists()
 	if s.saysMore {
-		status = h.verifySettled(r, realm, s, l, verdict)
+		status = h.verifySettled(r, realm, s, verdict)
 	} else {
-		status = h.verify(r, realm, l, verdict)
+		status = h.verify(r, realm, verdict)
 	}
-	l.free()
 	if status != statusOK {
 		*verdict = Verdict{}
 		return newError("verify", status, "")
@@ -88,10 +92,10 @@ func (e *Engine) verify(r *http.Request, realm string, s *settings, verdict *Ver
 	return nil
 }
 
-func (h *handle) verifySettled(r *http.Request, realm string, s *settings, l *lists, verdict *Verdict) Status {
-	c, status := received(r, realm, s, l)
+func (h *handle) verifySettled(r *http.Request, realm string, s *settings, verdict *Verdict) Status {
+	c, status := received(r, realm, s)
 	if status == statusOK {
-		status = h.verifyWith(&c, l, verdict)
+		status = h.decide(&c, verdict)
 	}
 	return status
 }
@@ -106,20 +110,14 @@ func (e *Engine) VerifyRequest(r *Request, realm string, options ...Option) (ver
 		return Verdict{}, newError("verify", ErrNoRequest, "")
 	}
 	s := settingsOf(options)
-	c := call{realm: realm, method: r.Method, path: r.Target, host: r.Host, peer: r.Peer}
+	c := call{realm: realm, method: r.Method, path: r.Target, host: r.Host, peer: r.Peer, list: r.Headers}
 	if r.TLS {
 		c.flags |= flagTLS
 	}
-	l := newLists()
-	for _, header := range r.Headers {
-		l.bytes, l.used = withHeader(l.bytes, l.used, header.Name, header.Value)
-	}
-	c.headers = len(r.Headers)
-	c, status := c.settled(&s, nil, l)
+	c, status := c.settled(&s, nil)
 	if status == statusOK {
-		status = h.verifyWith(&c, l, &verdict)
+		status = h.decide(&c, &verdict)
 	}
-	l.free()
 	if status != statusOK {
 		return Verdict{}, newError("verify", status, "")
 	}
@@ -151,12 +149,10 @@ func (e *Engine) VerifyKey(realm, key string, options ...Option) (verdict Verdic
 func (h *handle) verifyKeySettled(realm, key string, options []Option, verdict *Verdict) Status {
 	s := settingsOf(options)
 	s.unrouted = s.unrouted || !s.routed
-	l := newLists()
-	c, status := call{realm: realm}.settled(&s, nil, l)
+	c, status := call{realm: realm, key: key, isKey: true}.settled(&s, nil)
 	if status == statusOK {
-		status = h.verifyKeyWith(key, &c, l, verdict)
+		status = h.decide(&c, verdict)
 	}
-	l.free()
 	return status
 }
 
@@ -164,17 +160,16 @@ func (h *handle) verifyKeySettled(realm, key string, options []Option, verdict *
 //
 // A call goes by value here: stored through a pointer, the caller's options would be taken to live on, and be
 // allocated.
-func received(r *http.Request, realm string, s *settings, l *lists) (call, Status) {
-	c := call{realm: realm, method: r.Method, path: target(r), host: r.Host}
+func received(r *http.Request, realm string, s *settings) (call, Status) {
+	c := call{realm: realm, method: r.Method, path: target(r), host: r.Host, fields: r.Header}
 	c.family, c.peer = peer(r)
 	if r.TLS != nil {
 		c.flags = flagTLS
 	}
-	c.headers = l.addHeaders(r.Header)
-	return c.settled(s, r, l)
+	return c.settled(s, r)
 }
 
-func (c call) settled(s *settings, r *http.Request, l *lists) (call, Status) {
+func (c call) settled(s *settings, r *http.Request) (call, Status) {
 	switch {
 	case s.hasTLS && s.tls, s.tlsOf != nil && r != nil && s.tlsOf(r):
 		c.flags |= flagTLS
@@ -195,10 +190,7 @@ func (c call) settled(s *settings, r *http.Request, l *lists) (call, Status) {
 		c.family, c.peer = familyText, s.peer
 	}
 	c.environment, c.hasEnvironment = s.environment, s.hasEnvironment
-	for _, scope := range s.scopes {
-		l.addScope(scope)
-	}
-	c.scopes, c.listScopes = len(s.scopes), s.listScopes
+	c.scopes, c.listScopes = s.scopes, s.listScopes
 	if now, known := s.now(); known {
 		seconds := now.Unix()
 		if seconds < 0 {

@@ -453,4 +453,35 @@ static int32_t kw_credential_header(const keyward_engine *engine, _GoString_ rea
     return keyward_credential_header(engine, kw_bytes(realm), index, NULL, buffer, capacity, needed);
 }
 
+// A decision as direct.go asks for it: the request is Go's own, and all that it points to.
+typedef struct kw_direct {
+    uintptr_t engine;
+    // The key by itself, where is_key is set.
+    keyward_bytes key;
+    uint32_t is_key;
+    uint32_t list_scopes;
+    keyward_request request;
+    kw_verdict *into;
+    int32_t status;
+} kw_direct;
+
+static void kw_direct_call(void *asked)
+{
+    kw_direct *call = (kw_direct *)asked;
+    const keyward_bytes *key = call->is_key ? &call->key : NULL;
+
+    if (call->list_scopes) {
+        call->status = kw_decide_and_list(call->engine, key, &call->request, call->into);
+        // What it points to is gone.
+        call->request.scopes_buffer = NULL;
+    } else {
+        call->status = kw_decide(call->engine, key, &call->request, call->into);
+    }
+}
+
+static void *kw_direct_entry(void)
+{
+    return (void *)kw_direct_call;
+}
+
 #endif

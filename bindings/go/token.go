@@ -30,14 +30,12 @@ func (e *Engine) IssueToken(r *http.Request, realm string, token *TokenOptions, 
 		token = &TokenOptions{}
 	}
 	s := settingsOf(options)
-	l := newLists()
-	defer l.free()
-	c, status := received(r, realm, &s, l)
+	c, status := received(r, realm, &s)
 	if status != statusOK {
 		return "", Verdict{}, newError("issue a token", status, "")
 	}
 	var verdict Verdict
-	text, err := h.issueToken(&c, l, token, &verdict)
+	text, err := h.issueToken(&c, token, &verdict)
 	switch {
 	case err == nil:
 		return text, verdict, nil

@@ -15,8 +15,7 @@ const allow = 1802960897
 // raw is what the C side fills in: kw_verdict in shim.h, field by field. It has no pointers, so that it may be
 // handed to C where it stands.
 type raw struct {
-	decision       uint32
-	reason         uint32
+	outcome
 	generation     uint64
 	retryAfter     uint64
 	keyIDLen       uint32
@@ -37,31 +36,37 @@ type raw struct {
 	text      [textRoom]byte
 }
 
+// outcome has a type of its own so that asking for it copies nothing else.
+type outcome struct {
+	decision uint32
+	reason   uint32
+}
+
 // Verdict is what was decided about a request. It is a value: copy it, keep it, hand it to other goroutines. The zero
 // Verdict denies.
 //
 // Texts are made into strings when they are asked for: a decision allocates nothing, KeyID does.
 type Verdict struct {
-	raw raw
+	raw
 	// All texts one after the other, where they are longer than raw.text.
 	long string
 }
 
 // Allowed says whether the request may go on. Nothing else lets it.
-func (v Verdict) Allowed() bool { return v.raw.decision == allow }
+func (o outcome) Allowed() bool { return o.decision == allow }
 
 // Unavailable says whether nothing could be decided, for want of a usable snapshot. That is a denial, too.
-func (v Verdict) Unavailable() bool { return v.Reason() == ReasonUnavailable }
+func (o outcome) Unavailable() bool { return o.Reason() == ReasonUnavailable }
 
 // Reason says why. It is for logs and metrics, not for the client.
-func (v Verdict) Reason() Reason { return Reason(v.raw.reason) }
+func (o outcome) Reason() Reason { return Reason(o.reason) }
 
 // Err returns nil where the request is allowed, else a *DeniedError.
-func (v Verdict) Err() error {
-	if v.Allowed() {
+func (o outcome) Err() error {
+	if o.Allowed() {
 		return nil
 	}
-	return &DeniedError{Reason: v.Reason()}
+	return &DeniedError{Reason: o.Reason()}
 }
 
 // Generation is that of the snapshot that decided; 0 where there was none.
