@@ -41,6 +41,26 @@ fn only_strict_text_is_an_address() {
     assert_eq!(Peer::parse(b"203.0.113.7\xff"), Peer::Unknown);
 }
 
+proptest! {
+    #[test]
+    fn dotted_quads_are_those_of_the_standard_library(
+        numbers in prop::collection::vec((0..400_u32, prop::sample::select(vec![0, 0, 0, 0, 2, 3])), 3..=5),
+        stray in prop::option::of((any::<prop::sample::Index>(), prop::sample::select(b"0123456789.:+- \x00\xff".to_vec()))),
+    ) {
+        let number = |(number, width): (u32, usize)| format!("{number:0width$}");
+        let mut text = numbers.into_iter().map(number).collect::<Vec<_>>().join(".").into_bytes();
+        if let Some((at, byte)) = stray {
+            *at.get_mut(&mut text) = byte;
+        }
+        let expected = std::str::from_utf8(&text).ok().and_then(|text| text.parse().ok());
+        prop_assert_eq!(read_dotted_quad(&text), expected);
+        for end in 0..text.len() {
+            let expected = std::str::from_utf8(&text[..end]).ok().and_then(|text| text.parse().ok());
+            prop_assert_eq!(read_dotted_quad(&text[..end]), expected);
+        }
+    }
+}
+
 #[test]
 fn a_list_is_kept_as_ranges_that_ascend_and_do_not_touch() {
     let set = AddressSet::parse(&[
