@@ -121,7 +121,10 @@
 /** The snapshot has none of the realms in use. */
 #define KEYWARD_E_REALMS 309
 
-/** The delta beside the snapshot is one on another snapshot, or has other realms. */
+/**
+ * The delta beside the snapshot is one on another snapshot, or has other realms; or the snapshot is whole only with a
+ * delta, and there is none.
+ */
 #define KEYWARD_E_DELTA 310
 
 /** The keyring breaks a rule. */

@@ -4,7 +4,7 @@
 use keyward::build::BuildError;
 use keyward::engine::{Engine, ReloadError};
 use keyward::format::PAGE;
-use keyward::format::header::{DELTA, FormatError, Header, Kind};
+use keyward::format::header::{DELTA, FormatError, Header, Kind, NEEDS_DELTA};
 use keyward::format::record::RECORD_LENGTH;
 use keyward::memory::Bytes;
 use keyward::reason::Reason;
@@ -115,6 +115,13 @@ fn a_delta_is_no_snapshot() {
         Some(ReloadError::Snapshot(SnapshotError::Format(FormatError::IsDelta { base: 1 })))
     ));
     assert_eq!(lay(&snapshot()).err(), Some(FormatError::NotDelta.into()));
+    // Nor does one need another.
+    let bytes = delta();
+    let mut header = Header::read(&bytes, bytes.len() as u64).expect("it is good");
+    header.needs_delta = true;
+    let page = header.write();
+    assert_eq!(page[24..32], (DELTA | NEEDS_DELTA).to_le_bytes());
+    assert!(matches!(Header::read(&page, bytes.len() as u64), Err(FormatError::Malformed { .. })));
     let engine = engine(snapshot());
     assert!(engine.replace(delta()).is_err());
     assert!(engine.apply(snapshot()).is_err());

@@ -1,13 +1,14 @@
 //! Publishing that is cut off: whoever looks at the path finds the old snapshot whole or the new one whole.
 
-use keyward::build::{BuildError, PublishError, Published, Publisher};
-use keyward::engine::Engine;
+use keyward::build::{BuildError, Draft, Form, PublishError, Published, Publisher};
+use keyward::engine::{Engine, ReloadError};
 use keyward::format::header::Header;
+use keyward::snapshot::DeltaError;
 use keyward_testkit::{
     CONFIGURATION, GOOD, KEYRING, KEYS, build, build_delta, keyring, options, request, stamp,
 };
 use std::fs::{self, Permissions};
-use std::io::Write;
+use std::io::{Read, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -189,6 +190,71 @@ fn kill_and_look(test: &str, name: &str, publish: impl Fn(&Path) -> Result<Publi
     publish(&path).expect("the lock died with its holder");
     assert!(!folder.join(".keys.kwd.tmp").exists());
     assert_eq!(opens(&path), before + 1);
+}
+
+/// Writes a draft whose keys are the fixture's.
+fn draft(publisher: &Publisher) -> Draft {
+    let bytes = build(CONFIGURATION, KEYRING, KEYS, stamp(1));
+    Draft::write(publisher.draft_path(), |file| {
+        file.write_all(&bytes).map_err(BuildError::Write)?;
+        Ok(Header::read(&bytes, bytes.len() as u64).expect("it is good"))
+    })
+    .expect("there is room")
+}
+
+#[test]
+fn what_was_written_before_its_generation_was_known_is_what_is_built_with_it() {
+    let path = folder("draft").join("keys.kwd");
+    let publisher = lock(&path);
+    drop(draft(&publisher));
+    assert_eq!(names(path.parent().expect("it has one")), [".keys.kwd.lock"], "a draft that nobody wants");
+    let staged = publisher.stage_draft(draft(&publisher), stamp(7), false, &[]).expect("it is good");
+    publisher.put(&staged).expect("it is staged");
+    let built = build(CONFIGURATION, KEYRING, KEYS, stamp(7));
+    assert_eq!(fs::read(&path).expect("it is there"), built);
+    assert_eq!(fs::metadata(&path).expect("it is there").permissions().mode() & 0o222, 0);
+    assert_eq!(names(path.parent().expect("it has one")), [".keys.kwd.lock", "keys.kwd"]);
+}
+
+#[test]
+fn what_needs_a_delta_is_not_served_without_one() {
+    let folder = folder("needed");
+    let path = folder.join("keys.kwd");
+    publish(&path).expect("nothing is there");
+    let engine = Engine::open(&path, keyring(KEYRING), options()).expect("it is good");
+    let mut publisher = lock(&path);
+    let full = publisher.stage_draft(draft(&publisher), stamp(5), true, &[]).expect("it is good");
+    assert!(full.header().needs_delta);
+    let mut bytes = Vec::new();
+    publisher.open_staged(&full).expect("it is there").read_to_end(&mut bytes).expect("it can be read");
+    let line = "{\"realm\":\"files\",\"id\":\"new\",\"key\":\"new-key\"}";
+    let over = build_delta(&bytes, CONFIGURATION, KEYRING, line, [], stamp(6)).expect("it is sound");
+    let delta = publisher.stage(Form::Delta, |file| {
+        file.write_all(&over).map_err(BuildError::Write)?;
+        Ok(Header::read(&over, over.len() as u64).expect("it is good"))
+    });
+    let delta = delta.expect("there is room");
+    publisher.put_both(&full, &delta).expect("both are staged");
+    publisher.look().expect("they can be read");
+    assert_eq!(publisher.newest(), Some(6));
+    engine.reload().expect("both are there");
+    assert_eq!(engine.info().loaded.expect("it serves").generation, 6);
+    fs::remove_file(folder.join("keys.kwd.delta")).expect("it is there");
+    let missing = |error| matches!(error, ReloadError::Delta(DeltaError::Missing { generation: 5 }));
+    for other in [
+        Engine::open(&path, keyring(KEYRING), options()).err(),
+        engine.reload().err(),
+        engine.replace(bytes).err(),
+    ] {
+        assert!(other.is_some_and(missing));
+    }
+    assert_eq!(engine.info().loaded.expect("it serves").generation, 6);
+    // A delta on another snapshot is not put beside it.
+    let other = publisher.stage_draft(draft(&publisher), stamp(7), true, &[]).expect("it is good");
+    assert!(matches!(
+        publisher.put_both(&other, &delta),
+        Err(PublishError::OtherBase { base: 5, found: 7, .. })
+    ));
 }
 
 #[test]

@@ -15,6 +15,7 @@ NAMES = ["page hashes", "realms", "peppers", "scope names", "tenants", "scope se
 STATUSES = {1: "active", 2: "suspended", 3: "revoked", 4: "pending"}
 REMOVED = 5
 DELTA = 2
+NEEDS_DELTA = 4
 
 
 class Refused(Exception):
@@ -50,11 +51,13 @@ class Snapshot(Finder):
          self.created, self.max_age, self.records, self.capacity, self.displacement, self.id_capacity,
          self.id_displacement, sections) = struct.unpack_from("<HHI12QI", data, 8) if len(data) >= PAGE else [0] * 16
         expect(major == 1, "major version")
-        expect(incompatible & ~(SIGNED | DELTA) == 0, "incompatible features")
+        expect(incompatible & ~(SIGNED | DELTA | NEEDS_DELTA) == 0, "incompatible features")
         expect(blake3(data[:3040]).digest() == data[3040:3072], "hash of the header")
         expect(suite == 1 and self.generation >= 1, "digest suite or generation")
         self.hash, self.base_hash, self.keys = data[3040:3072], data[120:152], number(data[152:160])
         self.is_delta = incompatible & DELTA != 0
+        self.needs_delta = incompatible & NEEDS_DELTA != 0
+        expect(not (self.is_delta and self.needs_delta), "a delta that needs another")
         if self.is_delta:
             expect(0 < self.base_generation < self.generation, "base generation")
         else:

@@ -16,8 +16,16 @@ pub(crate) enum Laid {
     Stale(u64),
 }
 
-/// What stands at `beside`, laid over `base`; an error where servers refuse it.
+/// What stands at `beside`, laid over `base`; an error where servers refuse it, or `base` without it.
 pub(crate) fn lay_over(base: &Arc<Snapshot>, beside: &Path) -> Result<Option<Laid>, String> {
+    let laid = read(base, beside)?;
+    if !matches!(laid, Some(Laid::On(_))) {
+        Layers::full(Arc::clone(base)).check_whole().map_err(|error| error.to_string())?;
+    }
+    Ok(laid)
+}
+
+fn read(base: &Arc<Snapshot>, beside: &Path) -> Result<Option<Laid>, String> {
     let told = |error: std::io::Error| error.to_string();
     let file = match File::open(beside) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),

@@ -8,6 +8,7 @@
 
 mod changes;
 mod digests;
+mod draft;
 mod intern;
 mod layout;
 mod lines;
@@ -16,6 +17,7 @@ mod write;
 
 pub use changes::Changes;
 pub use digests::Digests;
+pub use draft::Draft;
 pub use publish::{Form, PublishError, Published, Publisher, Staged};
 
 use crate::digest::DIGEST_LENGTH;

@@ -4,10 +4,11 @@
 //! It happens in two steps, and whoever keeps a record of what was published writes it between them: a file is
 //! staged, which is to say complete and on the disk under a name that nobody looks at, and then renamed.
 
-use super::BuildError;
+use super::{BuildError, Draft, Stamp};
 use crate::format::header::{FormatError, Header};
 use crate::format::{HASH_LENGTH, PAGE};
 use crate::memory::{Bytes, Mode, open_file};
+use crate::signature::SigningKey;
 use crate::snapshot::{Check, Delta, Snapshot, delta_path};
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
@@ -123,6 +124,7 @@ pub struct Publisher {
     directory: PathBuf,
     temporary: PathBuf,
     delta_temporary: PathBuf,
+    draft: PathBuf,
     /// Locked. It is a file of its own, and stays: a lock on the file that is renamed would end up on
     /// the live snapshot.
     _lock: File,
@@ -136,7 +138,7 @@ struct InPlace {
     hash: [u8; HASH_LENGTH],
 }
 
-fn io_error(path: &Path) -> impl FnOnce(io::Error) -> PublishError {
+pub(super) fn io_error(path: &Path) -> impl FnOnce(io::Error) -> PublishError {
     |error| PublishError::Io { path: path.to_owned(), error }
 }
 
@@ -171,6 +173,7 @@ impl Publisher {
             delta_path: delta_path(path),
             temporary: sibling(".tmp"),
             delta_temporary: sibling(".delta.tmp"),
+            draft: sibling(".draft.tmp"),
             directory,
             _lock: lock,
             current: Ok(None),
@@ -209,7 +212,7 @@ impl Publisher {
     /// The hash of the delta that lies beside it, if it is one on what stands there.
     pub fn delta_hash(&self) -> Option<&[u8; HASH_LENGTH]> {
         self.delta()?;
-        self.delta.as_ref().ok()?.as_ref().map(|found| &found.hash)
+        self.any_delta_hash()
     }
 
     /// The newest generation that stands there.
@@ -315,6 +318,36 @@ impl Publisher {
         staged
     }
 
+    /// Where a [`Draft`] of this snapshot belongs.
+    pub fn draft_path(&self) -> &Path {
+        &self.draft
+    }
+
+    /// Stages what was written before, as the generation that it is to be from here on, signed with `keys`.
+    ///
+    /// `needs_delta`: earlier generations have what it lacks, since they were published after it was begun, and it will
+    /// be put in its place with a delta that has all that ([`Publisher::put_both`]). No engine takes it without one.
+    pub fn stage_draft(
+        &self,
+        mut draft: Draft,
+        stamp: Stamp,
+        needs_delta: bool,
+        keys: &[SigningKey],
+    ) -> Result<Staged, PublishError> {
+        draft.stamp(stamp, needs_delta, keys)?;
+        let (file, path, header) = draft.give_away()?;
+        let temporary = self.temporary(Form::Full);
+        let hash = Header::hash(&header.write()).unwrap_or_default();
+        protect(&file).and_then(|()| fs::rename(&path, temporary)).map_err(io_error(temporary))?;
+        Ok(Staged { form: Form::Full, header, hash })
+    }
+
+    /// Opens a staged file.
+    pub fn open_staged(&self, staged: &Staged) -> Result<File, PublishError> {
+        let path = self.temporary(staged.form);
+        open_file(path).map_err(io_error(path))
+    }
+
     /// What a publisher that was killed had staged, if it is there and whole.
     pub fn staged(&self, form: Form) -> Option<Staged> {
         let file = open_file(self.temporary(form)).ok()?;
@@ -348,9 +381,33 @@ impl Publisher {
             }
         };
         fs::rename(self.temporary(staged.form), path).map_err(io_error(path))?;
+        self.sync_directory()
+    }
+
+    /// Renames a staged full snapshot and a staged delta on it into their places.
+    ///
+    /// The delta first: until the snapshot is in its place, too, engines find a delta that is on another snapshot and
+    /// newer than the one there, and stay with what they have. Whoever is killed in between leaves the snapshot staged.
+    pub fn put_both(&self, full: &Staged, delta: &Staged) -> Result<(), PublishError> {
+        if delta.header.base_hash != full.hash {
+            let (path, base) = (self.path.clone(), delta.header.base_generation);
+            return Err(PublishError::OtherBase { path, base, found: full.header.generation });
+        }
+        for (staged, path) in [(delta, &self.delta_path), (full, &self.path)] {
+            fs::rename(self.temporary(staged.form), path).map_err(io_error(path))?;
+        }
+        self.sync_directory()
+    }
+
+    fn sync_directory(&self) -> Result<(), PublishError> {
         File::open(&self.directory)
             .and_then(|directory| directory.sync_all())
             .map_err(io_error(&self.directory))
+    }
+
+    /// The hash of the delta that lies in its place, whatever it is one on.
+    pub fn any_delta_hash(&self) -> Option<&[u8; HASH_LENGTH]> {
+        self.delta.as_ref().ok()?.as_ref().map(|found| &found.hash)
     }
 
     /// Removes what lies beside the snapshot in a delta's place and is not a delta on it.
@@ -370,26 +427,28 @@ impl Publisher {
         write: impl FnOnce(&mut File) -> Result<Header, BuildError>,
     ) -> Result<Header, PublishError> {
         let temporary = self.temporary(form);
-        // A new file each time: what a killed publisher left may be write-protected.
-        match fs::remove_file(temporary) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(io_error(temporary)(error));
-            }
-            _ => {}
-        }
-        let file = OpenOptions::new().read(true).write(true).create_new(true).open(temporary);
-        let mut file = file.map_err(io_error(temporary))?;
+        let mut file = new_file(temporary)?;
         let header = write(&mut file)?;
-        // Nobody may write to it from here on, not even its owner: servers map it. The creation mode
-        // already went through the umask, so this only takes rights away.
-        let protect = || {
-            let mode = file.metadata()?.permissions().mode() & 0o444;
-            file.set_permissions(Permissions::from_mode(mode))?;
-            file.sync_all()
-        };
-        protect().map_err(io_error(temporary))?;
+        protect(&file).map_err(io_error(temporary))?;
         Ok(header)
     }
+}
+
+/// A new file each time: what a killed publisher left may be write-protected.
+pub(super) fn new_file(path: &Path) -> Result<File, PublishError> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(io_error(path)(error)),
+        _ => {}
+    }
+    OpenOptions::new().read(true).write(true).create_new(true).open(path).map_err(io_error(path))
+}
+
+/// Nobody may write to it from here on, not even its owner: servers map it. The creation mode already went through the
+/// umask, so this only takes rights away. What was written is on the disk then.
+fn protect(file: &File) -> io::Result<()> {
+    let mode = file.metadata()?.permissions().mode() & 0o444;
+    file.set_permissions(Permissions::from_mode(mode))?;
+    file.sync_all()
 }
 
 /// The full snapshot at `path`; an error inside where it is something else.

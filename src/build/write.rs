@@ -232,6 +232,7 @@ impl Collection {
             generation: stamp.generation,
             base_generation: ground.generation,
             base_hash: ground.hash,
+            needs_delta: false,
             keys_in_all: ground.keys_in_all,
             created: stamp.created,
             max_age: stamp.max_age,

@@ -97,7 +97,9 @@ impl From<&ReloadError> for Fault {
             ReloadError::Snapshot(error) | ReloadError::Delta(DeltaError::Snapshot(error)) => {
                 snapshot_status(error)
             }
-            ReloadError::Delta(DeltaError::OtherBase { .. } | DeltaError::Differs { .. }) => KEYWARD_E_DELTA,
+            ReloadError::Delta(
+                DeltaError::OtherBase { .. } | DeltaError::Differs { .. } | DeltaError::Missing { .. },
+            ) => KEYWARD_E_DELTA,
             ReloadError::Plan(PlanError::PepperMissing { .. } | PlanError::PepperWrong { .. }) => {
                 KEYWARD_E_PEPPER
             }

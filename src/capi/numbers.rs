@@ -76,7 +76,8 @@ pub const KEYWARD_E_CONFLICT: i32 = 307;
 pub const KEYWARD_E_SIGNATURE: i32 = 308;
 /// The snapshot has none of the realms in use.
 pub const KEYWARD_E_REALMS: i32 = 309;
-/// The delta beside the snapshot is one on another snapshot, or has other realms.
+/// The delta beside the snapshot is one on another snapshot, or has other realms; or the snapshot is whole only with a
+/// delta, and there is none.
 pub const KEYWARD_E_DELTA: i32 = 310;
 /// The keyring breaks a rule.
 pub const KEYWARD_E_KEYRING: i32 = 311;

@@ -293,6 +293,7 @@ impl Reloader {
     /// Puts `plan` in the place of the current one, unless that is the same or would be going back.
     fn swap(&self, state: &mut State, plan: Plan, cell: &Cell) -> Result<Reload, ReloadError> {
         let found = generation(&plan);
+        plan.layers().check_whole()?;
         let mut replaced = None;
         if let Some(in_use) = cell.load() {
             let same = in_use.layers().hashes() == plan.layers().hashes();

@@ -15,10 +15,14 @@ pub const MINOR: u16 = 0;
 pub const MINOR_OF_SIGNATURES: u16 = 1;
 /// The minor version that deltas came with.
 pub const MINOR_OF_DELTAS: u16 = 2;
+/// The minor version that full snapshots came with that are whole only with a delta.
+pub const MINOR_OF_NEEDED_DELTAS: u16 = 3;
 /// Incompatible feature: the file is signed (docs/FORMAT.md section 1.5).
 pub const SIGNED: u64 = 1;
 /// Incompatible feature: the file is a delta (docs/FORMAT.md section 7).
 pub const DELTA: u64 = 2;
+/// Incompatible feature: the file is whole only with a delta over it (docs/FORMAT.md section 7).
+pub const NEEDS_DELTA: u64 = 4;
 /// Keyed BLAKE3 under derived keys (docs/FORMAT.md section 3).
 pub const DIGEST_SUITE: u32 = 1;
 
@@ -135,6 +139,8 @@ pub struct Header {
     pub base_generation: u64,
     /// The hash of the file that this one is laid over; zeros where it is whole.
     pub base_hash: [u8; HASH_LENGTH],
+    /// Whether it is whole only with a delta over it, since earlier generations have what it lacks.
+    pub needs_delta: bool,
     /// How many keys there are with the base under this one; 0 where it is whole.
     pub keys_in_all: u64,
     /// When it was made, Unix seconds; 0: not stated.
@@ -283,7 +289,7 @@ impl Header {
             return Err(FormatError::Version { found: short(8) });
         }
         let features = long(24);
-        let unknown = features & !(SIGNED | DELTA);
+        let unknown = features & !(SIGNED | DELTA | NEEDS_DELTA);
         if unknown != 0 {
             return Err(FormatError::Features { found: unknown });
         }
@@ -328,6 +334,7 @@ impl Header {
             generation: long(40),
             base_generation: long(48),
             base_hash: bytes_at(page, BASE_HASH_OFFSET).unwrap_or_default(),
+            needs_delta: features & NEEDS_DELTA != 0,
             keys_in_all: long(KEYS_IN_ALL_OFFSET),
             created: long(56),
             max_age: long(64),
@@ -343,6 +350,9 @@ impl Header {
         };
         if header.is_delta() != (features & DELTA != 0) {
             return Err(malformed("it is marked as a delta and names no base, or the other way round"));
+        }
+        if header.is_delta() && header.needs_delta {
+            return Err(malformed("it is marked as a delta that needs another"));
         }
         header.check(count)?;
         Ok(header)
@@ -470,7 +480,9 @@ impl Header {
     }
 
     const fn incompatible_features(&self) -> u64 {
-        (if self.signatures.is_empty() { 0 } else { SIGNED }) | (if self.is_delta() { DELTA } else { 0 })
+        (if self.signatures.is_empty() { 0 } else { SIGNED })
+            | (if self.is_delta() { DELTA } else { 0 })
+            | (if self.needs_delta { NEEDS_DELTA } else { 0 })
     }
 
     /// Signs the header as it is now, with each of `keys`, in place of who signed it before. Nothing else of it may

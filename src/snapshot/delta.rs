@@ -44,6 +44,15 @@ pub enum DeltaError {
         /// What.
         what: &'static str,
     },
+    /// There is none on a snapshot that is whole only with one.
+    #[error(
+        "the snapshot of generation {generation} is whole only with the delta that was published with it, or a later \
+         one on it, and none is there: put that beside it, or publish a full snapshot"
+    )]
+    Missing {
+        /// The generation of the snapshot.
+        generation: u64,
+    },
 }
 
 impl From<FormatError> for DeltaError {

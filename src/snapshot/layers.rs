@@ -65,6 +65,15 @@ impl Layers {
         Ok(Self { base, delta })
     }
 
+    /// Whether that is all there is to it: no delta is missing.
+    pub fn check_whole(&self) -> Result<(), DeltaError> {
+        let header = self.base.header();
+        if header.needs_delta && self.delta.is_none() {
+            return Err(DeltaError::Missing { generation: header.generation });
+        }
+        Ok(())
+    }
+
     /// The full snapshot.
     pub const fn base(&self) -> &Arc<Snapshot> {
         &self.base
