@@ -23,7 +23,8 @@ use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -51,6 +52,9 @@ pub(super) struct Arguments {
     /// A database of PostgreSQL to do that in, which must be empty [default: a file].
     #[arg(long, value_name = "URL", requires = "revoke")]
     store: Option<String>,
+    /// Keys of a delta past which the publisher folds it meanwhile [default: the publisher's].
+    #[arg(long, value_name = "N", requires = "revoke")]
+    fold: Option<u64>,
 }
 
 /// What is measured.
@@ -73,7 +77,7 @@ impl Drop for Ended {
 /// Measures, and prints what came out.
 pub(super) fn run(arguments: &super::Arguments) -> Result<(), Failure> {
     let keys = arguments.keys;
-    let Arguments { revocations, store, .. } = &arguments.revoke;
+    let Arguments { revocations, store, fold, .. } = &arguments.revoke;
     let plan = &Plan { keys, revocations: (*revocations).min(keys / 2), store: store.as_deref() };
     let folder = match &arguments.dir {
         Some(dir) => tempfile::tempdir_in(dir)?,
@@ -91,7 +95,7 @@ pub(super) fn run(arguments: &super::Arguments) -> Result<(), Failure> {
     fill(&mut store, plan.keys, &|done| line.tick(done as usize, plan.keys as usize))?;
     line.start("publishing");
     let started = Instant::now();
-    let (_publisher, snapshot) = start_publisher(folder, plan.store)?;
+    let (_publisher, snapshot, folds) = start_publisher(folder, plan.store, *fold)?;
     let published = started.elapsed();
     let engine = Engine::open(&snapshot, Keyring::load(&keyring)?, Options::default())?;
     engine.check()?;
@@ -100,12 +104,14 @@ pub(super) fn run(arguments: &super::Arguments) -> Result<(), Failure> {
     line.0.finish_and_clear();
     let (median, p99, worst) =
         (quantile(&mut times, 0.5), quantile(&mut times, 0.99), quantile(&mut times, 1.0));
+    let folds = folds.load(Ordering::Relaxed);
     let mut output = std::io::stdout().lock();
     let database = if plan.store.is_some() { "PostgreSQL" } else { "SQLite" };
     if arguments.json {
         let report = json!({
             "keys": plan.keys, "revocations": plan.revocations, "store": database,
             "first_publication_s": published.as_secs_f64(),
+            "folds": folds,
             "revoke_to_refused_ms": {"median": median, "p99": p99, "worst": worst},
         });
         writeln!(output, "{report:#}")?;
@@ -113,6 +119,7 @@ pub(super) fn run(arguments: &super::Arguments) -> Result<(), Failure> {
         writeln!(output, "{} keys in {database}, {} revocations one by one", plan.keys, plan.revocations)?;
         writeln!(output, "first publication  {:.1} s", published.as_secs_f64())?;
         writeln!(output, "revoke to refused  median {median:.1} ms, p99 {p99:.1} ms, worst {worst:.1} ms")?;
+        writeln!(output, "                   {folds} deltas were folded into a full snapshot meanwhile")?;
         let reload = RELOAD.as_millis();
         writeln!(
             output,
@@ -195,11 +202,18 @@ fn add_tenant(change: &mut Change<'_>, name: &str) -> Result<(), StoreError> {
     }
 }
 
-/// Starts the publisher, and waits until it has published everything.
-fn start_publisher(folder: &Path, store: Option<&str>) -> Result<(Ended, PathBuf), Failure> {
+/// Starts the publisher, and waits until it has published everything. The number is how often it has folded a delta.
+fn start_publisher(
+    folder: &Path,
+    store: Option<&str>,
+    fold: Option<u64>,
+) -> Result<(Ended, PathBuf, Arc<AtomicUsize>), Failure> {
     let snapshot = folder.join("keys.kwd");
     let mut command = Command::new(env::current_exe()?);
     command.args(["publish", "--watch", "--json", "--dir"]).arg(folder).arg("-o").arg(&snapshot);
+    if let Some(fold) = fold {
+        command.args(["--fold", &fold.to_string()]);
+    }
     command.env_remove("KEYWARD_STORE").stdin(Stdio::null()).stdout(Stdio::piped());
     if let Some(store) = store {
         command.env("KEYWARD_STORE", store);
@@ -214,8 +228,13 @@ fn start_publisher(folder: &Path, store: Option<&str>) -> Result<(Ended, PathBuf
         None => return Err(Failure::data("the publisher ended")),
     };
     // It goes on to say what it publishes, and must not wait for somebody to read it.
-    thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
-    Ok((publisher, snapshot))
+    let folds = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&folds);
+    thread::spawn(move || {
+        let folded = lines.map_while(Result::ok).filter(|line| line.contains("folded"));
+        folded.for_each(|_| _ = counted.fetch_add(1, Ordering::Relaxed));
+    });
+    Ok((publisher, snapshot, folds))
 }
 
 /// Revokes keys one by one, and measures each in milliseconds.

@@ -2,6 +2,7 @@
 //! tests run on SQLite and on PostgreSQL.
 
 mod faults;
+mod folding;
 mod publishing;
 mod scanning;
 mod status;

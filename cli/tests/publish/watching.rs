@@ -18,14 +18,14 @@ on_both!(
 );
 
 /// A publisher that stays, and is killed at the end.
-struct Watcher(Child);
+pub(crate) struct Watcher(Child);
 
 impl Watcher {
     fn start(house: &House) -> Self {
         Self::start_with(house, &[])
     }
 
-    fn start_with(house: &House, more: &[&str]) -> Self {
+    pub(crate) fn start_with(house: &House, more: &[&str]) -> Self {
         let log = || Stdio::from(File::options().create(true).append(true).open(house.path("log")).unwrap());
         let mut command = house.command(&[&["publish", "--watch", "--json"], more].concat());
         Self(command.stdout(log()).stderr(log()).spawn().unwrap())
@@ -40,7 +40,7 @@ impl Drop for Watcher {
 }
 
 #[track_caller]
-fn wait_for(house: &House, what: &str, mut is_so: impl FnMut() -> bool) {
+pub(crate) fn wait_for(house: &House, what: &str, mut is_so: impl FnMut() -> bool) {
     let started = Instant::now();
     while !is_so() {
         let log = || std::fs::read_to_string(house.path("log")).unwrap_or_default();
@@ -49,7 +49,7 @@ fn wait_for(house: &House, what: &str, mut is_so: impl FnMut() -> bool) {
     }
 }
 
-fn is(engine: &Engine, number: u32, reason: Reason) -> bool {
+pub(crate) fn is(engine: &Engine, number: u32, reason: Reason) -> bool {
     let _ = engine.reload();
     decide(engine, number) == reason
 }

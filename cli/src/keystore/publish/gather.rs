@@ -6,10 +6,13 @@ use keyward::build::{BuildError, Collection, Source};
 use keyward_keystore::{Publication, StoreError, StoredKey, View};
 use std::io::{self, BufWriter, Write};
 use std::num::NonZero;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 /// A delta of more keys than this is folded into a full snapshot: it is written whole at each change.
-const MOST_CHANGES: usize = 20_000;
+pub(super) const MOST_CHANGES: usize = 20_000;
+/// The same where it is folded beside the publisher, and deltas go on until that is done.
+pub(super) const MOST_WHILE_FOLDING: usize = 100_000;
 /// Bytes that are collected before they go through the pipe.
 const PIPE: usize = 1 << 16;
 
@@ -55,12 +58,17 @@ impl From<io::Error> for Broken {
 }
 
 /// The lines of the keys that changed after `base`, of which those after `last` are counted; `None` where there are
-/// too many.
-pub(super) fn changes(view: &mut View<'_>, base: i64, last: i64) -> Result<Option<(Vec<u8>, Counts)>, Stop> {
+/// more than `most`.
+pub(super) fn changes(
+    view: &mut View<'_>,
+    base: i64,
+    last: i64,
+    most: usize,
+) -> Result<Option<(Vec<u8>, Counts)>, Stop> {
     let (mut lines, mut counts, mut keys) = (Vec::new(), Counts::default(), 0);
     let read = view.keys_changed_since(base, |key| {
         keys += 1;
-        if keys > MOST_CHANGES {
+        if keys > most {
             return Err(Broken::TooMany);
         }
         counts.count(&key, last);
@@ -75,12 +83,13 @@ pub(super) fn changes(view: &mut View<'_>, base: i64, last: i64) -> Result<Optio
     }
 }
 
-/// Every key.
+/// Every key, unless `cancelled` comes before the last.
 pub(super) fn everything(
     view: &mut View<'_>,
     rules: &Rules,
     threads: Option<NonZero<usize>>,
     last: Option<&Publication>,
+    cancelled: &AtomicBool,
 ) -> Result<(Collection, Counts), Stop> {
     let (reader, writer) = io::pipe()?;
     let change = last.map_or(0, |last| last.change);
@@ -93,6 +102,9 @@ pub(super) fn everything(
         let mut writer = BufWriter::with_capacity(PIPE, writer);
         let sent = view
             .keys_changed_since(0, |key| {
+                if cancelled.load(Ordering::Relaxed) {
+                    return Err(Stop::Io(io::ErrorKind::Interrupted.into()));
+                }
                 counts.count(&key, change);
                 key.write_record(&mut writer).and_then(|()| writer.write_all(b"\n")).map_err(Stop::Io)
             })

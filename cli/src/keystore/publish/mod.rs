@@ -1,6 +1,8 @@
 //! `keyward publish`: what the keystore holds, put where servers look for it.
 
 mod brake;
+mod finish;
+mod fold;
 mod gather;
 mod kept;
 mod round;
@@ -21,6 +23,7 @@ pub(crate) use round::{configuration_hash, hex};
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::num::NonZero;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Publish the keystore as a snapshot, or as a delta where that is smaller
 ///
@@ -66,6 +69,9 @@ pub(crate) struct Arguments {
     /// Threads to work with [default: one for each processor]
     #[arg(long, value_name = "N")]
     threads: Option<NonZero<usize>>,
+    /// With --watch: keys of a delta past which a full snapshot is made beside it, while deltas go on [default: 10000]
+    #[arg(long, value_name = "N", requires = "watch")]
+    fold: Option<u64>,
     /// Print what was published as one JSON object, on a line
     #[arg(long)]
     json: bool,
@@ -79,7 +85,12 @@ pub(crate) struct Settings {
     pub(crate) keep: usize,
     pub(crate) max_age: u64,
     pub(crate) threads: Option<NonZero<usize>>,
+    /// How many keys of a delta are folded into a full snapshot while deltas go on; `None`: that is not done.
+    pub(crate) fold: Option<u64>,
 }
+
+/// What is folded where nobody says another number: so soon that the fold is done before deltas take long.
+const FOLD: u64 = 10_000;
 
 /// What keys are held against.
 pub(crate) struct Rules {
@@ -96,7 +107,7 @@ impl Rules {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<bool, Failure> {
-    let Arguments { place, output, full, brake, keep, max_age, threads, .. } = arguments;
+    let Arguments { place, output, full, brake, keep, max_age, threads, watch, fold, .. } = arguments;
     let settings = Settings {
         snapshot: output.clone().unwrap_or_else(|| place.snapshot()),
         full: *full,
@@ -104,12 +115,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool, Failure> {
         keep: *keep,
         max_age: max_age.unwrap_or(0),
         threads: *threads,
+        fold: watch.then(|| fold.unwrap_or(FOLD)),
     };
-    if arguments.watch {
+    if *watch {
         return watch::watch(place, &settings, arguments.yes, arguments.json);
     }
-    let rules = Rules::read(place)?;
-    let mut publishing = Publishing::begin(&place.place()?, &settings)?;
+    let rules = Arc::new(Rules::read(place)?);
+    let at = place.place()?;
+    let mut publishing = Publishing::begin(&at, &settings)?;
     let mut consent = |doubt: &Doubt| arguments.yes || ask(doubt);
     let outcome = publishing.round(&rules, &mut consent as Consent<'_>)?;
     outcome.write(&mut Output::new(), &settings.snapshot, arguments.json)?;

@@ -5,7 +5,8 @@
 //! generation away; the rename. A generation that was noted is never given to other bytes, whatever came of it.
 
 use super::brake::{self, Consent, Doubt};
-use super::gather::{self, Counts};
+use super::fold::{Fold, Folding};
+use super::gather::{self, Counts, MOST_CHANGES, MOST_WHILE_FOLDING};
 use super::kept;
 use super::stop::Stop;
 use super::summary::{Outcome, Summary};
@@ -18,10 +19,12 @@ use keyward::snapshot::{Check, Delta, Mode, Snapshot, delta_path};
 use keyward::time::Timestamp;
 use keyward_keystore::{Actor, Entry, Place, Publication, Store};
 use serde_json::json;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{Cursor, Write};
 use std::num::NonZero;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -31,9 +34,14 @@ const PAUSE: Duration = Duration::from_millis(20);
 
 /// A publisher at work. While it lives, nobody else publishes from the keystore or to the place; a crash releases both.
 pub(crate) struct Publishing<'s> {
-    store: Store,
-    publisher: Publisher,
-    settings: &'s Settings,
+    /// Ends before the locks are given back.
+    pub(super) fold: Option<Fold>,
+    /// No fold is begun before, since the last one failed.
+    pub(super) no_fold_before: Option<Instant>,
+    pub(super) store: Store,
+    pub(super) publisher: Publisher,
+    pub(super) place: &'s Place,
+    pub(super) settings: &'s Settings,
     /// The full snapshot in place, open.
     base: Option<Snapshot>,
     /// Whether every byte of what is in place was looked at, as it is once.
@@ -42,17 +50,17 @@ pub(crate) struct Publishing<'s> {
 }
 
 /// What a round has to start from: one state of the keystore.
-struct Ground {
-    newest: i64,
-    last: Option<Publication>,
+pub(super) struct Ground {
+    pub(super) newest: i64,
+    pub(super) last: Option<Publication>,
     /// The publication of the full snapshot in place, if it is one.
-    base: Option<Publication>,
-    content: Content,
-    counts: Counts,
+    pub(super) base: Option<Publication>,
+    pub(super) content: Content,
+    pub(super) counts: Counts,
 }
 
 /// What is to be written.
-enum Content {
+pub(super) enum Content {
     Nothing,
     /// Lines of keys that have changed since the base.
     Changes(Vec<u8>),
@@ -63,7 +71,7 @@ enum Content {
 }
 
 /// What a full snapshot is written for, where a delta would not do.
-type Because = String;
+pub(super) type Because = String;
 
 /// The text of a hash.
 pub(crate) fn hex(hash: &[u8]) -> String {
@@ -78,7 +86,7 @@ pub(crate) fn configuration_hash(rules: &Rules) -> Result<String, Stop> {
 
 impl<'s> Publishing<'s> {
     /// Takes the locks.
-    pub(crate) fn begin(place: &Place, settings: &'s Settings) -> Result<Self, Stop> {
+    pub(crate) fn begin(place: &'s Place, settings: &'s Settings) -> Result<Self, Stop> {
         let mut store = Store::open(place)?;
         let end = Instant::now() + PATIENCE;
         while !store.lock_publisher()? {
@@ -88,7 +96,19 @@ impl<'s> Publishing<'s> {
             thread::sleep(PAUSE);
         }
         let publisher = Publisher::lock(&settings.snapshot)?;
-        Ok(Self { store, publisher, settings, base: None, checked: false, actor: Actor::current(None) })
+        // What somebody who was killed had begun to fold. Nobody else has it while the lock is held.
+        let _ = fs::remove_file(publisher.draft_path());
+        Ok(Self {
+            fold: None,
+            no_fold_before: None,
+            store,
+            publisher,
+            place,
+            settings,
+            base: None,
+            checked: false,
+            actor: Actor::current(None),
+        })
     }
 
     /// The keystore, to wait for a change with.
@@ -97,7 +117,7 @@ impl<'s> Publishing<'s> {
     }
 
     /// Publishes what is not published yet.
-    pub(crate) fn round(&mut self, rules: &Rules, consent: Consent<'_>) -> Result<Outcome, Stop> {
+    pub(crate) fn round(&mut self, rules: &Arc<Rules>, consent: Consent<'_>) -> Result<Outcome, Stop> {
         let started = Instant::now();
         self.publisher.look()?;
         self.finish()?;
@@ -105,6 +125,15 @@ impl<'s> Publishing<'s> {
         let mut full = self.settings.full.then(|| "--full".to_owned());
         if full.is_none() && !std::mem::replace(&mut self.checked, true) && self.is_damaged() {
             full = Some("the one in place is damaged".to_owned());
+        }
+        if full.is_none() {
+            match self.fold_in(rules, &hash, consent)? {
+                Folding::None => {}
+                Folding::Impossible(because) => full = Some(because),
+                Folding::Published(summary) => {
+                    return Ok(Outcome::Published(Summary { took: started.elapsed(), ..summary }));
+                }
+            }
         }
         loop {
             let ground = self.gather(rules, &hash, full.take())?;
@@ -130,10 +159,15 @@ impl<'s> Publishing<'s> {
                     }
                 }
             };
-            self.note(&ground, &staged, hash)?;
+            self.note(&ground, &[(&staged, ground.newest)], &hash)?;
             let replaced = self.publisher.newest();
-            self.put(&staged)?;
             let header = staged.header();
+            if header.is_delta() {
+                self.put(None, Some(&staged))?;
+                self.fold_when_due(rules, hash, header.records);
+            } else {
+                self.put(Some(&staged), None)?;
+            }
             let because = match ground.content {
                 Content::Full { because, .. } => because,
                 _ => None,
@@ -152,35 +186,6 @@ impl<'s> Publishing<'s> {
         }
     }
 
-    /// Puts in its place what a publisher had noted before it was killed, if it is still there.
-    fn finish(&mut self) -> Result<(), Stop> {
-        let Some(last) = self.store.read(|view| view.newest_publication())? else { return Ok(()) };
-        if self.has_in_place(&last) {
-            // What lies beside a full snapshot that is the newest is of an earlier one. Beside any other it may be
-            // what keeps engines from taking that for whole, and stays until something newer is there.
-            return Ok(self.publisher.clear_delta()?);
-        }
-        let form = if last.base.is_some() { Form::Delta } else { Form::Full };
-        let staged = self.publisher.staged(form).filter(|staged| hex(staged.hash()) == last.hash);
-        let Some(staged) = staged else { return Ok(()) };
-        let follows = self.publisher.newest().is_none_or(|newest| newest < last.generation);
-        let fits = match form {
-            Form::Full => true,
-            Form::Delta => self.publisher.full().is_some_and(|(_, hash)| staged.header().base_hash == *hash),
-        };
-        if follows && fits { self.put(&staged) } else { Ok(()) }
-    }
-
-    /// Whether what is in place is that publication.
-    fn has_in_place(&self, publication: &Publication) -> bool {
-        let hash = match publication.base {
-            None if self.publisher.delta().is_some() => None,
-            None => self.publisher.full().map(|(_, hash)| hash),
-            Some(_) => self.publisher.delta_hash(),
-        };
-        hash.is_some_and(|hash| hex(hash) == publication.hash)
-    }
-
     /// Reads what there is to publish. This is where it is decided whether that is a delta; one that turns out to be
     /// no smaller, or impossible, comes back as `full`.
     fn gather(&mut self, rules: &Rules, hash: &str, full: Option<Because>) -> Result<Ground, Stop> {
@@ -189,6 +194,7 @@ impl<'s> Publishing<'s> {
         let full = full
             .or_else(|| self.is_strangely_signed(rules).then(|| "the signing keys have changed".to_owned()));
         let threads = self.settings.threads;
+        let most = if self.settings.fold.is_some() { MOST_WHILE_FOLDING } else { MOST_CHANGES };
         self.store.read(|view| {
             view.check_peppers(rules.keyring.peppers())?;
             let newest = view.newest_change()?;
@@ -216,7 +222,7 @@ impl<'s> Publishing<'s> {
                         });
                     }
                     let published = last.as_ref().map_or(0, |last| last.change);
-                    match gather::changes(view, base.change, published)? {
+                    match gather::changes(view, base.change, published, most)? {
                         Some((lines, counts)) => {
                             let content = Content::Changes(lines);
                             return Ok(Ground { newest, last, base: Some(base.clone()), content, counts });
@@ -225,7 +231,8 @@ impl<'s> Publishing<'s> {
                     }
                 }
             };
-            let (collection, counts) = gather::everything(view, rules, threads, last.as_ref())?;
+            let (collection, counts) =
+                gather::everything(view, rules, threads, last.as_ref(), &AtomicBool::new(false))?;
             Ok(Ground {
                 newest,
                 last,
@@ -237,7 +244,7 @@ impl<'s> Publishing<'s> {
     }
 
     /// Whether an engine with this keyring would not take what is in place, or one with any of its signing keys alone.
-    fn is_strangely_signed(&self, rules: &Rules) -> bool {
+    pub(super) fn is_strangely_signed(&self, rules: &Rules) -> bool {
         let full = self.publisher.full();
         let delta = self.publisher.delta().zip(self.publisher.delta_hash());
         full.into_iter().chain(delta).any(|(header, hash)| {
@@ -281,7 +288,7 @@ impl<'s> Publishing<'s> {
     }
 
     /// Greater than every generation that was noted or that is in place.
-    fn next_generation(&self, rules: &Rules, last: Option<&Publication>) -> Result<u64, Stop> {
+    pub(super) fn next_generation(&self, rules: &Rules, last: Option<&Publication>) -> Result<u64, Stop> {
         let newest = last.map(|last| last.generation).max(self.newest(rules)).unwrap_or(0);
         // What the keystore can count to.
         match newest.checked_add(1).filter(|next| i64::try_from(*next).is_ok()) {
@@ -290,12 +297,12 @@ impl<'s> Publishing<'s> {
         }
     }
 
-    fn stamp(&self, generation: u64) -> Stamp {
+    pub(super) fn stamp(&self, generation: u64) -> Stamp {
         Stamp { generation, created: Timestamp::coarse_now().seconds(), max_age: self.settings.max_age }
     }
 
     /// Asks about what is doubtful.
-    fn ask(&mut self, rules: &Rules, ground: &Ground, consent: Consent<'_>) -> Result<(), Stop> {
+    pub(super) fn ask(&mut self, rules: &Rules, ground: &Ground, consent: Consent<'_>) -> Result<(), Stop> {
         let newest = ground.last.as_ref().map(|last| last.generation);
         let strange = |error: &FormatError| {
             matches!(
@@ -335,16 +342,29 @@ impl<'s> Publishing<'s> {
         Ok(())
     }
 
-    /// Writes the delta, unless it must or had better be a full snapshot.
+    /// Writes a delta on the full snapshot in place, unless it must or had better be a full one.
     fn stage_delta(
         &mut self,
         rules: &Rules,
         lines: &[u8],
         generation: u64,
     ) -> Result<Result<Staged, Because>, Stop> {
-        let Some(base) = self.open_base() else {
-            return Ok(Err("the one in place is damaged".to_owned()));
-        };
+        let stamp = self.stamp(generation);
+        self.open_base();
+        match &self.base {
+            Some(base) => self.stage_delta_on(base, rules, lines, stamp),
+            None => Ok(Err("the one in place is damaged".to_owned())),
+        }
+    }
+
+    /// The same on any.
+    pub(super) fn stage_delta_on(
+        &self,
+        base: &Snapshot,
+        rules: &Rules,
+        lines: &[u8],
+        stamp: Stamp,
+    ) -> Result<Result<Staged, Because>, Stop> {
         let source = Source { name: "the keystore", threads: Some(NonZero::<usize>::MIN), progress: &|_| {} };
         let Rules { configuration, keyring } = rules;
         let changes = match Changes::read(base, configuration, keyring, lines, [], &source) {
@@ -355,7 +375,7 @@ impl<'s> Publishing<'s> {
         };
         let half = base.header().file_length / 2;
         let mut written = Cursor::new(Vec::new());
-        let header = changes.write(self.stamp(generation), &mut written, &|_| {})?;
+        let header = changes.write(stamp, &mut written, &|_| {})?;
         if header.file_length > half {
             return Ok(Err("a delta would be no smaller".to_owned()));
         }
@@ -366,68 +386,86 @@ impl<'s> Publishing<'s> {
         Ok(Ok(staged))
     }
 
-    /// The full snapshot in place; `None` where it cannot be opened.
-    fn open_base(&mut self) -> Option<&Snapshot> {
-        let (_, hash) = self.publisher.full()?;
+    /// Opens the full snapshot in place, unless it is; `None` stays where it cannot be.
+    fn open_base(&mut self) {
+        let Some((_, hash)) = self.publisher.full() else {
+            self.base = None;
+            return;
+        };
         if self.base.as_ref().is_none_or(|base| base.hash() != hash || base.is_damaged()) {
-            let file = File::open(&self.settings.snapshot).ok()?;
-            let bytes = Bytes::open(&file, Mode::Map).ok()?;
-            self.base = Snapshot::open(bytes, Check::Fast).ok().filter(|base| base.hash() == hash);
+            let bytes =
+                File::open(&self.settings.snapshot).and_then(|file| Bytes::open(&file, Mode::Map)).ok();
+            let opened = bytes.and_then(|bytes| Snapshot::open(bytes, Check::Fast).ok());
+            self.base = opened.filter(|base| base.hash() == hash);
         }
-        self.base.as_ref()
     }
 
-    /// Notes in the keystore that this generation has these bytes. From here on no other ever will.
-    fn note(&mut self, ground: &Ground, staged: &Staged, configuration: String) -> Result<(), Stop> {
-        let header = staged.header();
+    /// Notes in the keystore that these generations have these bytes, and the newest change in each of them. From here
+    /// on no others ever will. What is otherwise than before is told of the last.
+    pub(super) fn note(
+        &mut self,
+        ground: &Ground,
+        staged: &[(&Staged, i64)],
+        configuration: &str,
+    ) -> Result<(), Stop> {
         let known = ground.last.as_ref().map_or(0, |last| last.generation);
-        let counts = ground.counts;
         self.store.change(&self.actor, |change| {
             let newest = change.newest_publication()?.map_or(0, |newest| newest.generation);
             if newest != known {
                 return Err(Stop::Overtaken { generation: newest });
             }
-            let publication = Publication {
-                generation: header.generation,
-                base: (header.base_generation != 0).then_some(header.base_generation),
-                change: ground.newest,
-                configuration,
-                keys: header.keys(),
-                hash: hex(staged.hash()),
-                published_at: change.now(),
-            };
-            change.add_publication(&publication)?;
-            Ok(change.log(&Entry::new("publish").details(json!({
-                "generation": publication.generation,
-                "base": publication.base,
-                "change": publication.change,
-                "keys": publication.keys,
-                "added": counts.added,
-                "changed": counts.changed,
-                "revoked": counts.revoked,
-                "removed": counts.removed,
-            })))?)
+            let mut left = staged.len();
+            for (staged, newest) in staged {
+                left -= 1;
+                let header = staged.header();
+                let counts = if left == 0 { ground.counts } else { Counts::default() };
+                let publication = Publication {
+                    generation: header.generation,
+                    base: (header.base_generation != 0).then_some(header.base_generation),
+                    change: *newest,
+                    configuration: configuration.to_owned(),
+                    keys: header.keys(),
+                    hash: hex(staged.hash()),
+                    published_at: change.now(),
+                };
+                change.add_publication(&publication)?;
+                change.log(&Entry::new("publish").details(json!({
+                    "generation": publication.generation,
+                    "base": publication.base,
+                    "change": publication.change,
+                    "keys": publication.keys,
+                    "added": counts.added,
+                    "changed": counts.changed,
+                    "revoked": counts.revoked,
+                    "removed": counts.removed,
+                })))?;
+            }
+            Ok(())
         })
     }
 
-    /// Puts a noted file in its place, and cleans up after what it replaces.
-    fn put(&mut self, staged: &Staged) -> Result<(), Stop> {
+    /// Puts what was noted in its place, a full snapshot, a delta, or a full one with the delta on it, and cleans up
+    /// after what it replaces.
+    pub(super) fn put(&mut self, full: Option<&Staged>, delta: Option<&Staged>) -> Result<(), Stop> {
         let Settings { snapshot, keep, .. } = self.settings;
-        let full = !staged.header().is_delta();
-        if full
+        if full.is_some()
             && *keep > 0
             && let Some((header, _)) = self.publisher.full()
         {
             kept::keep(snapshot, header.generation, self.publisher.delta().is_some());
         }
-        self.publisher.put(staged)?;
+        match (full, delta) {
+            (Some(full), Some(delta)) => self.publisher.put_both(full, delta)?,
+            (Some(staged), None) | (None, Some(staged)) => self.publisher.put(staged)?,
+            (None, None) => {}
+        }
         self.publisher.look()?;
-        if full {
+        if let Some(full) = full {
             self.base = None;
             self.publisher.clear_delta()?;
             self.publisher.look()?;
             // It is published all the same.
-            if let Err(error) = kept::clean(snapshot, staged.header().generation, *keep) {
+            if let Err(error) = kept::clean(snapshot, full.header().generation, *keep) {
                 let _ = writeln!(anstream::stderr(), "keyward: replaced snapshots were not removed: {error}");
             }
         }

@@ -21,7 +21,7 @@ pub(crate) struct Summary {
     pub(crate) bytes: u64,
     /// The generation that was in place before.
     pub(crate) replaced: Option<u64>,
-    /// Why a full snapshot was written.
+    /// Why a full snapshot was written, be it under a delta.
     pub(crate) because: Option<String>,
     pub(crate) took: Duration,
 }
@@ -88,7 +88,8 @@ impl Summary {
     fn write(&self, output: &mut impl Write, path: &Path) -> io::Result<()> {
         write!(output, "{}: generation {}", path.display(), self.generation)?;
         match (self.base, &self.because) {
-            (Some(base), _) => write!(output, ", a delta on {base}")?,
+            (Some(base), Some(because)) => write!(output, ", a delta on {base} ({because})")?,
+            (Some(base), None) => write!(output, ", a delta on {base}")?,
             (None, Some(because)) => write!(output, ", full ({because})")?,
             (None, None) => write!(output, ", full")?,
         }

@@ -15,6 +15,7 @@ use std::fs;
 use std::io::Write;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
@@ -27,14 +28,14 @@ const LONGEST_WAIT: Duration = Duration::from_secs(5);
 /// What was read of configuration and keyring, and which files that was.
 struct Followed<'f> {
     place: &'f PlaceArguments,
-    rules: Rules,
+    rules: Arc<Rules>,
     files: Vec<Option<(u64, i64, i64, u64)>>,
 }
 
 impl<'f> Followed<'f> {
     fn new(place: &'f PlaceArguments) -> Result<Self, Failure> {
         let files = Self::look(place);
-        Ok(Self { place, rules: Rules::read(place)?, files })
+        Ok(Self { place, rules: Arc::new(Rules::read(place)?), files })
     }
 
     fn look(place: &PlaceArguments) -> Vec<Option<(u64, i64, i64, u64)>> {
@@ -50,7 +51,7 @@ impl<'f> Followed<'f> {
         let files = Self::look(self.place);
         if files != self.files {
             self.files = files;
-            self.rules = Rules::read(self.place)?;
+            self.rules = Arc::new(Rules::read(self.place)?);
         }
         Ok(())
     }
