@@ -150,7 +150,7 @@ fn each_thing_that_is_no_snapshot_has_its_error() {
         (with(0, b"k"), FormatError::Magic),
         (with(8, &[2, 0]), FormatError::Version { found: 2 }),
         (with(8, &[0, 0]), FormatError::Version { found: 0 }),
-        (with(24, &[4]), FormatError::Features { found: 4 }),
+        (with(24, &[8]), FormatError::Features { found: 8 }),
         (with(12, &[2]), FormatError::DigestSuite { found: 2 }),
         (good.bytes[..5].to_vec(), FormatError::Truncated { found: 5, expected: PAGE as u64 }),
         (
@@ -177,7 +177,7 @@ fn each_thing_that_is_no_snapshot_has_its_error() {
     }
     // The features and the version of the future are named before the hash is looked at, which may be elsewhere then.
     for (offset, value, error) in
-        [(8, 9, FormatError::Version { found: 9 }), (24, 12, FormatError::Features { found: 12 })]
+        [(8, 9, FormatError::Version { found: 9 }), (24, 24, FormatError::Features { found: 24 })]
     {
         let name = format(error);
         let refused = open(good.clone().put(offset, &[value]).bytes.as_slice()).err();
