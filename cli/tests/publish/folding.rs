@@ -17,6 +17,7 @@ on_both!(
     nothing_waits_for_a_fold,
     a_watcher_that_is_killed_while_it_folds_loses_nothing,
     what_was_folded_and_noted_is_finished,
+    a_fold_that_was_overtaken_is_dropped,
 );
 
 /// The publications that folded something, as the watcher told them.
@@ -95,6 +96,41 @@ fn a_watcher_that_is_killed_while_it_folds_loses_nothing(kind: Kind) {
     history.check(&house);
     assert_eq!(json(&house.run(&["status", "--json"]))["agree"], true);
     assert!(!house.path(".keys.kwd.draft.tmp").exists());
+}
+
+/// Another configuration needs a full snapshot at once, and what was begun with the old one is of no use.
+fn a_fold_that_was_overtaken_is_dropped(kind: Kind) {
+    let house = House::published(kind, MANY);
+    let configuration = fs::read_to_string(house.path("keyward.toml")).unwrap();
+    let (mut history, mut random, mut store) = (History::default(), Random(8), house.store());
+    let mut revoked = 0;
+    {
+        let _watcher = Watcher::start_with(&house, &["--fold", "2"]);
+        let engine = house.engine();
+        for turn in 0..40 {
+            let titled = format!("[realm.shop]\ntitle = \"{turn}\"");
+            for _ in 0..4 {
+                house.revoke(&mut store, revoked..revoked + 1).unwrap();
+                wait_for(&house, "a revocation", || is(&engine, revoked, Reason::Revoked));
+                revoked += 1;
+            }
+            thread::sleep(Duration::from_millis(random.below(20)));
+            fs::write(house.path("new.toml"), configuration.replace("[realm.shop]", &titled)).unwrap();
+            fs::rename(house.path("new.toml"), house.path("keyward.toml")).unwrap();
+        }
+        house.revoke(&mut store, revoked..revoked + 1).unwrap();
+        wait_for(&house, "the last revocation", || is(&engine, revoked, Reason::Revoked));
+        for number in 0..revoked + 1 {
+            assert_eq!(decide(&engine, number), Reason::Revoked, "{number} of {revoked}");
+        }
+        assert_eq!(decide(&engine, revoked + 1), Reason::Ok);
+    }
+    history.check(&house);
+    let told = fs::read_to_string(house.path("log")).unwrap();
+    assert!(told.contains("the configuration has changed"), "{told}");
+    assert_code(&house.publish([]), 0);
+    history.check(&house);
+    assert_eq!(json(&house.run(&["status", "--json"]))["agree"], true);
 }
 
 /// Killed after both were noted: before either was put in its place, and when only the delta was.
