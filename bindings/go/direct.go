@@ -173,9 +173,7 @@ func forget(many *[]Header) {
 	if many == nil {
 		return
 	}
-	for i := range *many {
-		(*many)[i] = Header{}
-	}
+	clear(*many)
 	*many = (*many)[:0]
 	headerPool.Put(many)
 }

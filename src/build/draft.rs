@@ -1,6 +1,6 @@
 //! A full snapshot that is written before it is known which generation it will be.
 
-use super::publish::{io_error, new_file};
+use super::publish::{io_error, new_file, protect};
 use super::{BuildError, PublishError, Stamp};
 use crate::format::header::{Header, MINOR_OF_NEEDED_DELTAS};
 use crate::signature::SigningKey;
@@ -15,8 +15,6 @@ pub struct Draft {
     path: PathBuf,
     file: File,
     header: Header,
-    /// Whether the file is somebody else's now.
-    given_away: bool,
 }
 
 impl Draft {
@@ -28,7 +26,7 @@ impl Draft {
     ) -> Result<Self, PublishError> {
         let file = new_file(path)?;
         // Whatever goes wrong from here on, the file is removed.
-        let mut draft = Self { path: path.to_owned(), file, header: Header::default(), given_away: false };
+        let mut draft = Self { path: path.to_owned(), file, header: Header::default() };
         draft.header = write(&mut draft.file)?;
         draft.file.sync_all().map_err(io_error(path))?;
         Ok(draft)
@@ -62,18 +60,16 @@ impl Draft {
         write().map_err(io_error(&self.path))
     }
 
-    /// The file, and what it says of itself. Whoever has taken it renames it.
-    pub(super) fn give_away(mut self) -> Result<(File, PathBuf, Header), PublishError> {
-        self.given_away = true;
-        let file = self.file.try_clone().map_err(io_error(&self.path))?;
-        Ok((file, self.path.clone(), self.header.clone()))
+    /// Moves the file to another place, for good, and returns what it says of itself. Nobody may write to it from here on.
+    pub(super) fn move_to(self, path: &Path) -> Result<Header, PublishError> {
+        protect(&self.file).and_then(|()| fs::rename(&self.path, path)).map_err(io_error(path))?;
+        Ok(self.header.clone())
     }
 }
 
 impl Drop for Draft {
     fn drop(&mut self) {
-        if !self.given_away {
-            let _ = fs::remove_file(&self.path);
-        }
+        // One that was moved is not there any more.
+        let _ = fs::remove_file(&self.path);
     }
 }

@@ -335,10 +335,8 @@ impl Publisher {
         keys: &[SigningKey],
     ) -> Result<Staged, PublishError> {
         draft.stamp(stamp, needs_delta, keys)?;
-        let (file, path, header) = draft.give_away()?;
-        let temporary = self.temporary(Form::Full);
+        let header = draft.move_to(self.temporary(Form::Full))?;
         let hash = Header::hash(&header.write()).unwrap_or_default();
-        protect(&file).and_then(|()| fs::rename(&path, temporary)).map_err(io_error(temporary))?;
         Ok(Staged { form: Form::Full, header, hash })
     }
 
@@ -445,7 +443,7 @@ pub(super) fn new_file(path: &Path) -> Result<File, PublishError> {
 
 /// Nobody may write to it from here on, not even its owner: servers map it. The creation mode already went through the
 /// umask, so this only takes rights away. What was written is on the disk then.
-fn protect(file: &File) -> io::Result<()> {
+pub(super) fn protect(file: &File) -> io::Result<()> {
     let mode = file.metadata()?.permissions().mode() & 0o444;
     file.set_permissions(Permissions::from_mode(mode))?;
     file.sync_all()
