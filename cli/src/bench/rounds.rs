@@ -19,9 +19,10 @@ use std::hint::black_box;
 
 /// How often each is measured in turn.
 const ROUNDS: usize = 200;
-/// Batches of a round that are timed. Half as many before them bring back into the caches what the
-/// others pushed out.
+/// Batches of a round that are timed.
 const BATCHES: usize = 32;
+/// Batches before them, which bring back into the caches what the others pushed out.
+const WARM: usize = BATCHES / 2;
 /// Batches of a round whose calls are timed each.
 const ALONE: usize = 8;
 
@@ -33,6 +34,8 @@ type Alone<'a> = Box<dyn FnMut(&mut Random, &mut Vec<f64>) + 'a>;
 /// One thing that is measured.
 struct Subject<'a> {
     name: &'static str,
+    /// Batches before those that are timed.
+    warm: usize,
     together: Together<'a>,
     alone: Option<Alone<'a>>,
     together_samples: Vec<f64>,
@@ -43,6 +46,7 @@ impl<'a> Subject<'a> {
     fn new(name: &'static str, together: impl FnMut(&mut Random) -> f64 + 'a) -> Self {
         Self {
             name,
+            warm: WARM,
             together: Box::new(together),
             alone: None,
             together_samples: Vec::new(),
@@ -55,8 +59,14 @@ impl<'a> Subject<'a> {
         self
     }
 
+    /// Warms up until each of so many keys has been used, but one in fifty: as far as the caches hold them, they do.
+    fn warmed(self, keys: u64) -> Self {
+        let batches = usize::try_from(4 * keys).unwrap_or(usize::MAX) / BATCH;
+        Self { warm: batches.max(WARM), ..self }
+    }
+
     fn run(&mut self, random: &mut Random) {
-        for _ in 0..BATCHES / 2 {
+        for _ in 0..self.warm {
             (self.together)(random);
         }
         for _ in 0..BATCHES {
@@ -159,9 +169,10 @@ pub(super) fn measure(
     let [all, few] = Stage::active(stage.keys);
     subjects.extend(stage.counting(ALL_ACTIVE, stage.all_active, [all, all], clock));
     let among = Stage::among(few, stage.keys);
-    subjects.extend(stage.counting(FEW_ACTIVE, stage.few_active, [few, among], clock));
-    subjects.push(stage.verify_at(SAME_SECOND, few, 0, clock));
-    subjects.push(stage.verify_at(NEW_SECOND, few, 1, clock));
+    let mut of_few = stage.counting(FEW_ACTIVE, stage.few_active, [few, among], clock);
+    of_few.push(stage.verify_at(SAME_SECOND, few, 0, clock));
+    of_few.push(stage.verify_at(NEW_SECOND, few, 1, clock));
+    subjects.extend(of_few.into_iter().map(|subject| subject.warmed(few)));
     for peer in stage.peers {
         subjects.push(stage.lookup(peer.name(), Kind::Allowed, clock, |digest| {
             let [first, ..] = peer.get(digest.as_bytes())?;
