@@ -54,7 +54,13 @@ impl Bytes {
             return Ok(Self::owned(Vec::new()));
         }
         match mode {
-            Mode::Map if write_once => Self::map(file).map(|map| Self(Holder::Mapped(map))),
+            Mode::Map if write_once => {
+                let map = Self::map(file)?;
+                // Only a wish, as in `copy`. What `build::write` wrote comes in huge pages where system and file system
+                // can, as long as it stays in memory; this is for when it has to come from the disk again.
+                let _ = map.advise(Advice::HugePage);
+                Ok(Self(Holder::Mapped(map)))
+            }
             Mode::Map | Mode::Copy => copy(file, metadata.len()),
         }
     }
