@@ -30,15 +30,30 @@ def compiled(folder: Path) -> Path:
     return program
 
 
-def turn(contender: Contender, load: Path, keys: Path, arguments: argparse.Namespace) -> dict[str, float]:
-    command = ["taskset", "-c", str(arguments.load_core), str(load), str(contender.port), str(arguments.connections),
-               str(arguments.seconds), str(keys)]
+class Load:
+    """`load` with the keys of a file, from turn to turn: the next one goes on with the keys where the last one stopped."""
+
+    def __init__(self, program: Path, keys: Path, arguments: argparse.Namespace) -> None:
+        command = ["taskset", "-c", str(arguments.load_core), str(program), str(arguments.connections), str(keys)]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def turn(self, port: int, seconds: float) -> dict[str, float]:
+        self.process.stdin.write(f"{port} {seconds}\n")
+        self.process.stdin.flush()
+        answer = self.process.stdout.readline()
+        if not answer:
+            raise Failed(f"load ended with {self.process.wait()}, at port {port}")
+        return json.loads(answer)
+
+    def stop(self) -> None:
+        self.process.stdin.close()
+        self.process.wait()
+
+
+def turn(contender: Contender, load: Load, seconds: float) -> dict[str, float]:
     before = processor_seconds(contender.pids())
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode != 0:
-        raise Failed(f"{contender.name}: {done.stderr}")
+    result = load.turn(contender.port, seconds)
     spent = processor_seconds(contender.pids()) - before
-    result = json.loads(done.stdout)
     if result["refused"]:
         raise Failed(f"{contender.name}: {result['refused']} good keys refused")
     return {
@@ -51,18 +66,31 @@ def turn(contender: Contender, load: Path, keys: Path, arguments: argparse.Names
 
 
 def measure(contenders: list[Contender], folder: Path, arguments: argparse.Namespace) -> dict:
-    load, rotations = compiled(folder), {"hot": folder / "hot", "all": folder / "keys"}
+    program = compiled(folder)
+    rotations = {name: Load(program, folder / file, arguments) for name, file in (("hot", "hot"), ("all", "keys"))}
     turns = {(contender.name, rotation): [] for contender in contenders for rotation in rotations}
-    for number in range(arguments.rounds):
-        for rotation, keys in rotations.items():
-            for contender in contenders if number % 2 == 0 else reversed(contenders):
-                result = turn(contender, load, keys, arguments)
-                turns[contender.name, rotation].append(result)
-                print(f"round {number + 1} {rotation:4} {contender.name:12} {result['processor_us']:7.3f} us "
-                      f"{result['rate']:9.0f} /s", file=sys.stderr)
+    try:
+        for rotation, load in rotations.items():
+            # The first turn of each finds nothing in memory.
+            for contender in contenders:
+                turn(contender, load, 1)
+        for number in range(arguments.rounds):
+            for rotation, load in rotations.items():
+                for contender in contenders if number % 2 == 0 else reversed(contenders):
+                    result = turn(contender, load, arguments.seconds)
+                    turns[contender.name, rotation].append(result)
+                    print(f"round {number + 1} {rotation:4} {contender.name:12} {result['processor_us']:7.3f} us "
+                          f"{result['rate']:9.0f} /s", file=sys.stderr)
+    finally:
+        for load in rotations.values():
+            load.stop()
 
     def median(name: str, rotation: str, field: str) -> float:
         return statistics.median(result[field] for result in turns[name, rotation])
+
+    def quartiles(name: str, rotation: str) -> list[float]:
+        """What a turn's processor time is in microseconds: a quarter of the rounds below the first, and so on."""
+        return [round(cut, 3) for cut in statistics.quantiles((turn["processor_us"] for turn in turns[name, rotation]), n=4)]
 
     def ratio(name: str, rotation: str, field: str) -> float:
         """Against plain nginx in the same round: what slows a whole round then falls out."""
@@ -77,8 +105,7 @@ def measure(contenders: list[Contender], folder: Path, arguments: argparse.Names
                 **{field: round(median(contender.name, rotation, field), 3) for field in turns[contender.name, rotation][0]},
                 "processor_ratio": round(ratio(contender.name, rotation, "processor_us"), 4),
                 "rate_ratio": round(ratio(contender.name, rotation, "rate"), 4),
-                "rounds": [{field: round(value, 3) for field, value in result.items()}
-                           for result in turns[contender.name, rotation]],
+                "processor_quartiles": quartiles(contender.name, rotation),
             } for rotation in rotations},
         } for contender in contenders
     }
@@ -106,8 +133,8 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--prefix", type=Path, default=Path("/usr/share/nginx"), help="where its modules/ is")
     parser.add_argument("--keys", type=int, default=1_000_000)
     parser.add_argument("--hot", type=int, default=2_000, help="keys in rotation where not all are")
-    parser.add_argument("--rounds", type=int, default=21)
-    parser.add_argument("--seconds", type=float, default=1, help="of each turn")
+    parser.add_argument("--rounds", type=int, default=101)
+    parser.add_argument("--seconds", type=float, default=0.2, help="of each turn")
     parser.add_argument("--connections", type=int, default=32)
     parser.add_argument("--load-core", type=int, default=0)
     parser.add_argument("--server-core", type=int, default=1)

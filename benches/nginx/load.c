@@ -1,7 +1,10 @@
 /*
  * Sends the keys of a file in rotation over connections that are kept alive, one request at a time on each.
  *
- *   load PORT CONNECTIONS SECONDS KEYS
+ *   load CONNECTIONS KEYS
+ *
+ * It takes turns from its standard input, each a line `PORT SECONDS`, and answers each with a line. A turn goes on with
+ * the keys where the last one stopped, so that short turns come to all of them as well.
  *
  * It never sleeps. A client that does has to be woken by whoever answers it, and the processor time of that is the
  * server's: the slower a server is, the more often it pays it. What is printed is JSON.
@@ -17,6 +20,7 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <time.h>
+#include <unistd.h>
 
 #define LONGEST 1024
 #define EVENTS 64
@@ -53,9 +57,9 @@ static void *larger(void *memory, size_t size)
 }
 
 /* Makes the requests, one behind the other. */
-static void read_keys(const char *path, int port)
+static void read_keys(const char *path)
 {
-    static const char form[] = "GET / HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nAuthorization: Bearer %s\r\n\r\n";
+    static const char form[] = "GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer %s\r\n\r\n";
     char key[256];
     size_t room = 0, used = 0, places = 0;
     FILE *file = fopen(path, "r");
@@ -65,7 +69,7 @@ static void read_keys(const char *path, int port)
         if (room - used < LONGEST) requests = larger(requests, room = 2 * room + 16 * LONGEST);
         if (places < count + 2) starts = larger(starts, (places = 2 * places + 64) * sizeof(*starts));
         starts[count++] = used;
-        used += (size_t)snprintf(requests + used, room - used, form, port, key);
+        used += (size_t)snprintf(requests + used, room - used, form, key);
         starts[count] = used;
     }
     fclose(file);
@@ -111,27 +115,17 @@ static unsigned long quantile(uint64_t answers, double share)
     return at;
 }
 
-int main(int argc, char **argv)
+/* One turn at the server on that port, and a line about it. */
+static void turn(struct connection *all, int connections, int port, double seconds)
 {
     uint64_t answers = 0, refused = 0;
-    struct sockaddr_in address = {0};
-    struct connection *all;
-    double seconds, start, time;
-    int connections, poll = epoll_create1(0);
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+    double start, time;
+    int poll = epoll_create1(0);
 
-    if (argc != 5) {
-        fprintf(stderr, "load PORT CONNECTIONS SECONDS KEYS\n");
-        return 2;
-    }
-    address.sin_family = AF_INET;
-    address.sin_port = htons((uint16_t)atoi(argv[1]));
+    if (poll < 0) fail("epoll_create1");
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    connections = atoi(argv[2]);
-    seconds = atof(argv[3]);
-    read_keys(argv[4], atoi(argv[1]));
-
-    all = calloc((size_t)connections, sizeof(*all));
-    if (all == NULL || poll < 0) fail("connections");
+    memset(waits, 0, sizeof(waits));
     for (int at = 0; at < connections; at++) {
         struct epoll_event event = {.events = EPOLLIN, .data.ptr = &all[at]};
         int one = 1, socket_of = socket(AF_INET, SOCK_STREAM, 0);
@@ -158,8 +152,27 @@ int main(int argc, char **argv)
         }
     } while (time - start < seconds);
 
+    for (int at = 0; at < connections; at++) close(all[at].socket);
+    close(poll);
     printf("{\"requests\":%llu,\"seconds\":%.6f,\"p50_us\":%lu,\"p99_us\":%lu,\"refused\":%llu}\n",
            (unsigned long long)answers, time - start, quantile(answers, 0.5), quantile(answers, 0.99),
            (unsigned long long)refused);
+    fflush(stdout);
+}
+
+int main(int argc, char **argv)
+{
+    struct connection *all;
+    int connections, port;
+    double seconds;
+
+    if (argc != 3 || (connections = atoi(argv[1])) <= 0) {
+        fprintf(stderr, "load CONNECTIONS KEYS\n");
+        return 2;
+    }
+    read_keys(argv[2]);
+    all = calloc((size_t)connections, sizeof(*all));
+    if (all == NULL) fail("connections");
+    while (scanf("%d %lf", &port, &seconds) == 2) turn(all, connections, port, seconds);
     return 0;
 }
