@@ -13,6 +13,7 @@ use std::io::Write;
 use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
+use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::SeqCst;
 use std::thread;
 use std::time::Duration;
@@ -106,6 +107,36 @@ fn a_process_that_starts_anew_does_not_go_back() {
     assert_eq!(decides(&started(snapshot(&["a"], 6), &state).expect("it is newer"), "a"), Some(6));
     // Without the file nothing is known.
     assert!(Engine::from_bytes(snapshot(&["a"], 1), keyring(KEYRING), options()).is_ok());
+}
+
+/// What one of them reads may be old by the time that another has taken the newer one: that is nobody's fault, and it
+/// reads the newer one too.
+#[test]
+fn who_is_overtaken_while_reading_reads_what_is_there_now() {
+    const GENERATIONS: u64 = 500;
+    let folder = folder("overtaken");
+    let (state, path) = (&folder.join("state"), &folder.join("keys.kwd"));
+    put(path, &snapshot(&["a"], 1));
+    let published = AtomicU64::new(1);
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            let published = &published;
+            scope.spawn(move || {
+                let engine =
+                    Engine::open(path, keyring(KEYRING), with_state(state)).expect("nothing is wrong");
+                while decides(&engine, "a") < Some(GENERATIONS) {
+                    let before = published.load(SeqCst);
+                    engine.reload().expect("nothing is wrong");
+                    assert!(decides(&engine, "a") >= Some(before));
+                }
+                assert_eq!(engine.info().last_error, None);
+            });
+        }
+        for generation in 2..=GENERATIONS {
+            put(path, &snapshot(&["a"], generation));
+            published.store(generation, SeqCst);
+        }
+    });
 }
 
 #[test]

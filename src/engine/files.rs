@@ -9,8 +9,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-/// How often the pair is looked at once more where a new full snapshot came in between.
-const ATTEMPTS: usize = 16;
+/// How often files are looked at once more where others came in their place meanwhile.
+pub(super) const ATTEMPTS: usize = 16;
 
 /// What tells one file from another without reading it.
 #[derive(Clone, Copy, PartialEq, Eq)]

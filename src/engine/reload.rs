@@ -3,7 +3,7 @@
 use super::Options;
 use super::admission::{Known, check_follows, check_signed, serve};
 use super::cell::Cell;
-use super::files::{Files, Identity};
+use super::files::{ATTEMPTS, Files, Identity};
 use super::refusal::{Content, ReloadError};
 use crate::format::header::Header;
 use crate::gates::Plan;
@@ -184,9 +184,26 @@ impl Reloader {
         Ok(result?)
     }
 
+    /// Takes what stands in the files. Where that is refused, others may have come in their place meanwhile, which a
+    /// process that shares the state file may serve already: then nothing is wrong, and they are looked at instead.
     fn read_file(&self, state: &mut State, cell: &Cell) -> Result<Reload, ReloadError> {
-        let Origin::File(path) = &state.origin else { return Err(ReloadError::NoFile) };
-        let files = Files::open(path)?;
+        let mut files = open_files(state)?;
+        for _ in 1..ATTEMPTS {
+            let identity = files.identity();
+            let refused = match self.take_newest(state, files, cell) {
+                Err(refused) => refused,
+                taken => return taken,
+            };
+            match open_files(state) {
+                Ok(newer) if newer.identity() != identity => files = newer,
+                _ => return Err(refused),
+            }
+        }
+        self.take_newest(state, files, cell)
+    }
+
+    /// Lets what stands in the files take over, if it is not what is in use or was refused before.
+    fn take_newest(&self, state: &mut State, files: Files, cell: &Cell) -> Result<Reload, ReloadError> {
         // A file whose bytes went bad in memory is read again.
         let usable = is_usable(cell);
         if usable && files.are(state.identity) {
@@ -349,6 +366,14 @@ impl Reloader {
             state: self.counters.info(),
             state_error: state.state_error.clone(),
         }
+    }
+}
+
+/// Opens what stands in the files at this moment.
+fn open_files(state: &State) -> Result<Files, ReloadError> {
+    match &state.origin {
+        Origin::File(path) => Files::open(path),
+        Origin::Memory => Err(ReloadError::NoFile),
     }
 }
 
