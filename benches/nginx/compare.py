@@ -90,7 +90,10 @@ def measure(contenders: list[Contender], folder: Path, arguments: argparse.Names
 
     def quartiles(name: str, rotation: str) -> list[float]:
         """What a turn's processor time is in microseconds: a quarter of the rounds below the first, and so on."""
-        return [round(cut, 3) for cut in statistics.quantiles((turn["processor_us"] for turn in turns[name, rotation]), n=4)]
+        spent = [turn["processor_us"] for turn in turns[name, rotation]]
+        # A single round is all that is known of every quarter.
+        cuts = statistics.quantiles(spent, n=4) if len(spent) > 1 else spent * 3
+        return [round(cut, 3) for cut in cuts]
 
     def ratio(name: str, rotation: str, field: str) -> float:
         """Against plain nginx in the same round: what slows a whole round then falls out."""
