@@ -91,10 +91,19 @@ fn publish(path: &Path, bytes: &[u8]) {
 
 /// Puts these bytes there, whatever they are, as publishing would.
 fn put(path: &Path, bytes: &[u8]) {
-    let other = path.with_extension("new");
-    fs::write(&other, bytes).expect("there is room");
-    fs::set_permissions(&other, Permissions::from_mode(0o444)).expect("it is ours");
-    fs::rename(&other, path).expect("it is ours");
+    put_all(&[(path, bytes)]);
+}
+
+/// The same with several files, one right after the other.
+fn put_all(files: &[(&Path, &[u8])]) {
+    let staged = |path: &Path| path.with_added_extension("new");
+    for (path, bytes) in files {
+        fs::write(staged(path), bytes).expect("there is room");
+        fs::set_permissions(staged(path), Permissions::from_mode(0o444)).expect("it is ours");
+    }
+    for (path, _) in files {
+        fs::rename(staged(path), path).expect("it is ours");
+    }
 }
 
 fn open(path: &Path) -> Engine {
@@ -364,8 +373,8 @@ fn what_is_replaced_is_let_go() {
     }
 }
 
-/// A publisher at full speed, an engine that follows as fast as it can, others that start in the middle of it, and
-/// requests all the while. Whoever looks finds what was published together, and nothing older than what was there
+/// A publisher at full speed, of snapshots, deltas and both at once, an engine that follows as fast as it can, others
+/// that start in the middle of it, and requests all the while. Whoever looks finds what was published together, and nothing older than what was there
 /// when they began to look.
 fn storm(mode: Mode) {
     const GENERATIONS: u64 = 400;
@@ -374,13 +383,19 @@ fn storm(mode: Mode) {
     // Made before, so that publishing is all there is to wait for.
     let mut base = full(1);
     publish(&path, &base);
-    let made: Vec<Vec<u8>> = (2..=GENERATIONS)
-        .map(|number| {
-            if number % 7 != 0 {
-                return delta(&base, number);
+    let made: Vec<(Option<_>, Option<_>)> = (2..=GENERATIONS)
+        .map(|number| match number % 7 {
+            0 => {
+                base = full(number);
+                (Some(base.clone()), None)
             }
-            base = full(number);
-            base.clone()
+            // Both at once: the snapshot has a generation that is never in place by itself.
+            3 => (None, None),
+            4 => {
+                base = full(number - 1);
+                (Some(base.clone()), Some(delta(&base, number)))
+            }
+            _ => (None, Some(delta(&base, number))),
         })
         .collect();
     let engine = Engine::open(&path, keyring(KEYRING), options()).expect("it is good");
@@ -415,8 +430,12 @@ fn storm(mode: Mode) {
                 }
             });
         }
-        for (bytes, number) in made.iter().zip(2..) {
-            publish(&path, bytes);
+        for (made, number) in made.iter().zip(2..) {
+            match made {
+                (Some(full), Some(delta)) => put_all(&[(&delta_path(&path), delta), (&path, full)]),
+                (Some(alone), None) | (None, Some(alone)) => publish(&path, alone),
+                (None, None) => continue,
+            }
             published.store(number, Ordering::Release);
             if number % 16 == 0 {
                 // Every now and then everybody catches up.

@@ -385,7 +385,8 @@ impl Publisher {
     /// Renames a staged full snapshot and a staged delta on it into their places.
     ///
     /// The delta first: until the snapshot is in its place, too, engines find a delta that is on another snapshot and
-    /// newer than the one there, and stay with what they have. Whoever is killed in between leaves the snapshot staged.
+    /// newer than the one there, and wait a moment; then they stay with what they have. Whoever is killed in between
+    /// leaves the snapshot staged.
     pub fn put_both(&self, full: &Staged, delta: &Staged) -> Result<(), PublishError> {
         if delta.header.base_hash != full.hash {
             let (path, base) = (self.path.clone(), delta.header.base_generation);

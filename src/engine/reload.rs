@@ -16,7 +16,12 @@ use crate::time::SteadyClock;
 use parking_lot::Mutex;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, SystemTime};
+
+/// How long a reload lets a publisher rename the second of two files before it looks once more, [`ATTEMPTS`] times at
+/// most. A rename takes some microseconds; whoever is in the middle of two may have to wait for a processor.
+const BETWEEN_RENAMES: Duration = Duration::from_millis(10);
 
 /// What a reload did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -186,16 +191,22 @@ impl Reloader {
 
     /// Takes what stands in the files. Where that is refused, others may have come in their place meanwhile, which a
     /// process that shares the state file may serve already: then nothing is wrong, and they are looked at instead.
+    /// A delta whose base is still to come is waited for, the first time that it is seen.
     fn read_file(&self, state: &mut State, cell: &Cell) -> Result<Reload, ReloadError> {
         let mut files = open_files(state)?;
+        let refused_before = state.refused.as_ref().map(|(files, ..)| *files);
         for _ in 1..ATTEMPTS {
             let identity = files.identity();
             let refused = match self.take_newest(state, files, cell) {
                 Err(refused) => refused,
                 taken => return taken,
             };
+            let may_come = awaits_base(&refused) && refused_before != Some(identity);
+            if may_come {
+                thread::sleep(BETWEEN_RENAMES);
+            }
             match open_files(state) {
-                Ok(newer) if newer.identity() != identity => files = newer,
+                Ok(newer) if may_come || newer.identity() != identity => files = newer,
                 _ => return Err(refused),
             }
         }
@@ -375,6 +386,12 @@ fn open_files(state: &State) -> Result<Files, ReloadError> {
         Origin::File(path) => Files::open(path),
         Origin::Memory => Err(ReloadError::NoFile),
     }
+}
+
+/// Whether a delta is there whose base is newer than the snapshot beside it: a publisher that puts both in their places
+/// has renamed the one, and not yet the other.
+const fn awaits_base(refused: &ReloadError) -> bool {
+    matches!(refused, ReloadError::Delta(DeltaError::OtherBase { base, found, .. }) if *base > *found)
 }
 
 fn generation(plan: &Plan) -> u64 {
